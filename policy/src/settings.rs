@@ -1,0 +1,115 @@
+//! What one cluster's settings may say: read once, with every problem reported, and valid by construction afterwards.
+//!
+//! After [`Settings::read`] there is nothing left to check: selectors are parsed, expressions compiled and folded, names
+//! unique, rules typed. The shape is documented in `docs/settings.md`.
+
+mod inject;
+mod name;
+mod reader;
+mod rules;
+mod selector;
+mod sidecar;
+
+use serde_json::{Map, Value};
+
+pub use self::inject::{Application, ContainerSelect, Fallback, Form, Inject, InjectedContainer, JobFallback, Piece, Pieces, Position};
+pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
+pub use self::rules::{ConflictRules, Rule};
+pub use self::selector::{Selector, WORKLOAD_NAMESPACE_LABEL};
+pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
+use crate::read::Problem;
+
+/// Namespaces that Kubernetes itself owns; no sidecar ever goes there.
+pub const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// One cluster's settings, valid by construction.
+#[derive(Debug)]
+pub struct Settings {
+    /// The cluster's name and what it can do.
+    pub cluster: Cluster,
+    /// The revision of the documents these settings were made from; empty where they were written by hand.
+    pub revision: String,
+    /// What a fault of ours answers.
+    pub on_fault: OnFault,
+    /// Whether an unknown namespace label is a fault also where only an opt-in or opt-out could hang on it.
+    pub namespace_labels_required: bool,
+    /// Namespaces that are left alone, besides [`SYSTEM_NAMESPACES`].
+    pub protected_namespaces: Vec<String>,
+    /// The sidecars, in the order in which they are applied.
+    pub sidecars: Vec<Sidecar>,
+    /// What must and must not be there.
+    pub guardrails: Vec<Guardrail>,
+}
+
+/// The cluster that the settings are for.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its name in the federation.
+    pub name: String,
+    /// Whether `initContainers` may carry `restartPolicy: Always`.
+    pub native_sidecars: bool,
+}
+
+/// What a fault of ours (not a decision) answers under an engine that knows only yes and no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFault {
+    /// The pod is admitted as it is, with a warning.
+    Allow,
+    /// The pod is refused.
+    Deny,
+}
+
+/// Sidecars that a set of pods must or must not carry.
+#[derive(Debug)]
+pub struct Guardrail {
+    /// Its name, for explanations.
+    pub name: String,
+    /// Where its document stands.
+    pub origin: Option<Origin>,
+    /// Which pods it is about.
+    pub matching: Match,
+    /// Sidecars that must be there.
+    pub required: Vec<String>,
+    /// Sidecars that must not be there.
+    pub never: Vec<String>,
+}
+
+impl Settings {
+    /// Reads settings; on failure every problem, in the order of the document.
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        reader::read(value)
+    }
+
+    /// Whether a decision can hang on the labels of the request's namespace.
+    ///
+    /// Under Kubewarden the guest asks the engine for the namespace only then, so that settings which need nothing from
+    /// the cluster also ask nothing of it.
+    pub fn needs_namespace_labels(&self) -> bool {
+        self.namespace_labels_required
+            || self.sidecars.iter().any(|sidecar| sidecar.matching.needs_namespace_labels() || sidecar.reads_namespace)
+            || self.guardrails.iter().any(|guardrail| guardrail.matching.needs_namespace_labels())
+    }
+
+    /// Whether a namespace is left alone whatever the sidecars say.
+    pub fn protects(&self, namespace: &str) -> bool {
+        SYSTEM_NAMESPACES.contains(&namespace) || self.protected_namespaces.iter().any(|name| name == namespace)
+    }
+}
+
+/// The names that expressions may use, with those values that are known before any request.
+#[derive(Debug)]
+pub(crate) struct Known(pub(crate) Map<String, Value>);
+
+impl Known {
+    /// Whether the cluster runs `restartPolicy: Always` in init containers.
+    fn native_sidecars(&self) -> bool {
+        let cluster = self.0.get("cluster").and_then(|cluster| cluster.get("capabilities"));
+        cluster.and_then(|capabilities| capabilities.get("nativeSidecars")) == Some(&Value::Bool(true))
+    }
+}
+
+impl crate::expression::Scope for Known {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+}

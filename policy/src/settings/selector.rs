@@ -1,0 +1,171 @@
+//! Label selectors, as `k8s.io/apimachinery/pkg/labels` reads them.
+
+use serde_json::{Map, Value};
+
+use super::name::{is_label_value, is_qualified_name};
+use crate::read::{Node, Problems};
+
+/// The label that every namespace carries with its own name; it is known also where the other labels are not.
+pub const WORKLOAD_NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// A label selector; every requirement must hold. An empty selector fits everything.
+#[derive(Debug, Default, Clone)]
+pub struct Selector(Vec<Requirement>);
+
+#[derive(Debug, Clone)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+    values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+impl Selector {
+    /// Reads `{matchLabels, matchExpressions}`.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let mut requirements = Vec::new();
+        if let Some(entries) = fields.optional("matchLabels").and_then(|labels| labels.entries(problems)) {
+            for (key, value) in entries {
+                if let Some(text) = value.text(problems) {
+                    requirements.push(Requirement {
+                        key: key.to_owned(),
+                        operator: Operator::In,
+                        values: vec![text.to_owned()],
+                    });
+                }
+                check_key(key, &value.pointer, problems);
+            }
+        }
+        if let Some(items) = fields.optional("matchExpressions").and_then(|list| list.items(problems)) {
+            requirements.extend(items.iter().filter_map(|item| Requirement::read(item, problems)));
+        }
+        fields.finish(problems);
+        Some(Self(requirements))
+    }
+
+    /// Whether labels fit. Values that are not text never fit a value.
+    pub fn matches(&self, labels: Option<&Map<String, Value>>) -> bool {
+        self.0.iter().all(|requirement| {
+            let value = labels.and_then(|labels| labels.get(&requirement.key));
+            let listed = || value.and_then(Value::as_str).is_some_and(|text| requirement.values.iter().any(|v| v == text));
+            match requirement.operator {
+                Operator::In => listed(),
+                Operator::NotIn => value.is_none() || !listed(),
+                Operator::Exists => value.is_some(),
+                Operator::DoesNotExist => value.is_none(),
+            }
+        })
+    }
+
+    /// Whether nothing but the namespace's own name is asked for.
+    pub fn asks_only_for_name(&self) -> bool {
+        self.0.iter().all(|requirement| requirement.key == WORKLOAD_NAMESPACE_LABEL)
+    }
+}
+
+impl Requirement {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let key = fields.required("key", problems).and_then(|key| key.filled_text(problems));
+        let operator = fields.required("operator", problems).and_then(|operator| {
+            operator.choice(
+                &[
+                    ("In", Operator::In),
+                    ("NotIn", Operator::NotIn),
+                    ("Exists", Operator::Exists),
+                    ("DoesNotExist", Operator::DoesNotExist),
+                ],
+                problems,
+            )
+        });
+        let mut values = Vec::new();
+        if let Some(items) = fields.optional("values").and_then(|list| list.items(problems)) {
+            for item in items {
+                if let Some(text) = item.text(problems) {
+                    if !is_label_value(text) {
+                        problems.add(&item.pointer, format!("expected a label value, found `{text}`"));
+                    }
+                    values.push(text.to_owned());
+                }
+            }
+        }
+        let pointer = fields.pointer().to_owned();
+        fields.finish(problems);
+        let (key, operator) = (key?, operator?);
+        check_key(key, &pointer, problems);
+        match (operator, values.is_empty()) {
+            (Operator::In | Operator::NotIn, true) => {
+                problems.add(&pointer, "`values` is missing: In and NotIn need at least one");
+            }
+            (Operator::Exists | Operator::DoesNotExist, false) => {
+                problems.add(&pointer, "`values` must be left out with Exists and DoesNotExist");
+            }
+            _ => {}
+        }
+        Some(Self { key: key.to_owned(), operator, values })
+    }
+}
+
+fn check_key(key: &str, pointer: &str, problems: &mut Problems) {
+    if !is_qualified_name(key) {
+        problems.add(pointer, format!("expected a label key such as `app.kubernetes.io/name`, found `{key}`"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn selector(value: &Value) -> Selector {
+        let mut problems = Problems::default();
+        let selector = Selector::read(&Node::root(value), &mut problems).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        selector
+    }
+
+    #[test]
+    fn requirements_are_those_of_kubernetes() {
+        let labels = json!({"app": "web", "tier": "prod"});
+        for (requirement, fits) in [
+            (json!({"key": "app", "operator": "In", "values": ["web", "api"]}), true),
+            (json!({"key": "app", "operator": "NotIn", "values": ["web"]}), false),
+            (json!({"key": "gone", "operator": "NotIn", "values": ["web"]}), true),
+            (json!({"key": "gone", "operator": "In", "values": ["web"]}), false),
+            (json!({"key": "tier", "operator": "Exists"}), true),
+            (json!({"key": "gone", "operator": "DoesNotExist"}), true),
+            (json!({"key": "tier", "operator": "DoesNotExist"}), false),
+        ] {
+            let selector = selector(&json!({"matchExpressions": [requirement]}));
+            assert_eq!(selector.matches(labels.as_object()), fits, "{requirement}");
+        }
+    }
+
+    #[test]
+    fn an_empty_selector_fits_everything() {
+        assert!(selector(&json!({})).matches(None));
+    }
+
+    #[test]
+    fn a_selector_that_cannot_be_meant_is_a_problem() {
+        for value in [
+            json!({"matchExpressions": [{"key": "a", "operator": "In"}]}),
+            json!({"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["x"]}]}),
+            json!({"matchLabels": {"a b": "c"}}),
+            json!({"matchlabels": {}}),
+        ] {
+            let mut problems = Problems::default();
+            Selector::read(&Node::root(&value), &mut problems);
+            assert!(!problems.is_empty(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One sidecar: for whom it is, which version of it a workload gets, and what that version brings.
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::inject::{Inject, NAMES, read_names};
+use super::{ConflictRules, Known, Selector, is_dns_label};
+use crate::expression::template::Condition;
+use crate::injection::WorkloadKind;
+use crate::read::{Node, Problems};
+
+/// A sidecar, ready to be selected and injected.
+#[derive(Debug)]
+pub struct Sidecar {
+    /// Its name: RFC 1123 label, unique in the settings.
+    pub name: String,
+    /// Where its document stands.
+    pub origin: Option<Origin>,
+    /// Whether pods carry it without asking.
+    pub mode: Mode,
+    /// What a failed check does where the sidecar is not required.
+    pub on_conflict: OnConflict,
+    /// Whether it may go into pods that share the node's network.
+    pub allow_host_network: bool,
+    /// Operating systems it runs on.
+    pub os: Vec<String>,
+    /// Architectures it runs on; empty means any.
+    pub architectures: Vec<String>,
+    /// Which pods it is for.
+    pub matching: Match,
+    /// A further condition on the pod.
+    pub when: Option<Condition>,
+    /// What it brings, by version.
+    pub versions: Versions,
+    /// What happens where something else is already there.
+    pub conflicts: ConflictRules,
+    /// Whether an expression of it reads the labels of the namespace.
+    pub reads_namespace: bool,
+}
+
+/// Where a document stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Path as people know it.
+    pub file: String,
+    /// First line of the document, from 1.
+    pub line: u64,
+}
+
+/// Whether pods carry a sidecar without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Always; nobody may opt out.
+    Required,
+    /// Unless they say no.
+    OptOut,
+    /// Only if they say yes.
+    OptIn,
+}
+
+/// What a failed check does where the sidecar is not required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The pod is admitted without the sidecar.
+    Skip,
+    /// The pod is denied.
+    Deny,
+}
+
+/// Which pods something is for; everything that is given must fit.
+#[derive(Debug)]
+pub struct Match {
+    /// Labels of the namespace.
+    pub namespaces: Option<Selector>,
+    /// Labels of the pod.
+    pub pods: Option<Selector>,
+    /// Names of service accounts; empty means any.
+    pub service_accounts: Vec<String>,
+    /// Who sent the request.
+    pub callers: Option<Callers>,
+    /// Kinds that are injected.
+    pub workloads: Vec<WorkloadKind>,
+}
+
+/// Who sent the request: any of these.
+#[derive(Debug, Default)]
+pub struct Callers {
+    /// User names.
+    pub users: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+/// The current version, and the one that workloads outside the rollout keep.
+#[derive(Debug)]
+pub struct Versions {
+    /// The version that is rolled out.
+    pub current: Version,
+    /// How far; `None` means everywhere.
+    pub rollout: Option<Rollout>,
+}
+
+/// A rollout by percentage of workloads.
+#[derive(Debug)]
+pub struct Rollout {
+    /// Makes different rollouts choose different workloads.
+    pub salt: String,
+    /// 0 to 100.
+    pub percent: u64,
+    /// What the others get; `None` means no sidecar.
+    pub previous: Option<Version>,
+}
+
+/// One version of a sidecar.
+#[derive(Debug)]
+pub struct Version {
+    /// The version as its document says it.
+    pub version: String,
+    /// The first 16 hex digits of the SHA-256 of its `inject` part.
+    pub digest: String,
+    /// What it brings.
+    pub inject: Inject,
+}
+
+impl Match {
+    /// Fits every pod.
+    fn any() -> Self {
+        Self {
+            namespaces: None,
+            pods: None,
+            service_accounts: Vec::new(),
+            callers: None,
+            workloads: vec![WorkloadKind::Pod],
+        }
+    }
+
+    /// Whether it can hang on namespace labels that only the cluster knows.
+    pub(super) fn needs_namespace_labels(&self) -> bool {
+        self.namespaces.as_ref().is_some_and(|selector| !selector.asks_only_for_name())
+    }
+
+    /// Reads `match`; without it everything fits.
+    pub(super) fn read(node: Option<Node<'_>>, problems: &mut Problems) -> Self {
+        let mut matching = Self::any();
+        let Some(mut fields) = node.and_then(|node| node.fields(problems)) else { return matching };
+        matching.namespaces = fields.optional("namespaces").and_then(|node| Selector::read(&node, problems));
+        matching.pods = fields.optional("pods").and_then(|node| Selector::read(&node, problems));
+        matching.service_accounts = read_names(fields.optional("serviceAccounts"), problems);
+        if let Some(mut callers) = fields.optional("callers").and_then(|node| node.fields(problems)) {
+            matching.callers = Some(Callers {
+                users: read_names(callers.optional("users"), problems),
+                groups: read_names(callers.optional("groups"), problems),
+            });
+            callers.finish(problems);
+        }
+        if let Some(items) = fields.optional("workloads").and_then(|list| list.items(problems)) {
+            let kinds = WorkloadKind::ALL.map(|kind| (kind.name(), kind));
+            matching.workloads = items.iter().filter_map(|item| item.choice(&kinds, problems)).collect();
+        }
+        fields.finish(problems);
+        matching
+    }
+}
+
+impl Origin {
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let file = fields.required("file", problems).and_then(|file| file.filled_text(problems));
+        let line = fields.required("line", problems).and_then(|line| line.integer(1, u64::from(u32::MAX), problems));
+        fields.finish(problems);
+        Some(Self { file: file?.to_owned(), line: line? })
+    }
+}
+
+impl Sidecar {
+    pub(super) fn read(node: &Node<'_>, known: &mut Known, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = read_name(fields.required("name", problems), problems);
+        let origin = fields.optional("origin").and_then(|node| Origin::read(&node, problems));
+        let version = fields.optional("version").and_then(|node| node.filled_text(problems)).unwrap_or("0");
+        let modes = [("required", Mode::Required), ("opt-out", Mode::OptOut), ("opt-in", Mode::OptIn)];
+        let mode = fields.optional("mode").map_or(Some(Mode::OptIn), |node| node.choice(&modes, problems));
+        let on_conflict = fields.optional("onConflict").map_or(Some(OnConflict::Skip), |node| {
+            node.choice(&[("skip", OnConflict::Skip), ("deny", OnConflict::Deny)], problems)
+        });
+        let host_network = fields.optional("allowHostNetwork").and_then(|node| node.flag(problems)).unwrap_or(false);
+        let os = fields.optional("os").map_or_else(|| vec!["linux".to_owned()], |node| read_names(Some(node), problems));
+        let architectures = read_names(fields.optional("architectures"), problems);
+        let matching = Match::read(fields.optional("match"), problems);
+        let conflicts = fields.optional("conflicts").and_then(|node| ConflictRules::read(&node, problems));
+
+        set_sidecar(known, name.unwrap_or_default(), version);
+        let when = fields.optional("when").and_then(|node| read_condition(&node, known, problems));
+        let inject = fields.required("inject", problems);
+        let current = inject.and_then(|node| Version::read(&node, version, known, problems));
+        let rollout = fields.optional("rollout").and_then(|node| {
+            let rollout = Rollout::read(&node, name.unwrap_or_default(), known, problems);
+            known.0.shift_remove("sidecar");
+            rollout
+        });
+        fields.finish(problems);
+
+        let (name, current) = (name?.to_owned(), current?);
+        let previous = rollout.as_ref().and_then(|rollout| rollout.previous.as_ref());
+        let reads_namespace = current.inject.any_expression(&reads_namespace_labels)
+            || previous.is_some_and(|previous| previous.inject.any_expression(&reads_namespace_labels))
+            || when.as_ref().is_some_and(|condition| condition.any_expression(&reads_namespace_labels));
+        Some(Self {
+            name,
+            origin,
+            mode: mode?,
+            on_conflict: on_conflict?,
+            allow_host_network: host_network,
+            os,
+            architectures,
+            matching,
+            when,
+            versions: Versions { current, rollout },
+            conflicts: conflicts.unwrap_or_default(),
+            reads_namespace,
+        })
+    }
+}
+
+impl Rollout {
+    fn read(node: &Node<'_>, sidecar: &str, known: &mut Known, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let salt = fields.required("salt", problems).and_then(|node| node.filled_text(problems));
+        let percent = fields.required("percent", problems).and_then(|node| node.integer(0, 100, problems));
+        let previous = fields.optional("previous").and_then(|node| {
+            let mut fields = node.fields(problems)?;
+            let version = fields.required("version", problems).and_then(|node| node.filled_text(problems));
+            set_sidecar(known, sidecar, version.unwrap_or_default());
+            let inject = fields.required("inject", problems);
+            let previous = inject.and_then(|node| Version::read(&node, version.unwrap_or_default(), known, problems));
+            fields.finish(problems);
+            previous
+        });
+        fields.finish(problems);
+        Some(Self { salt: salt?.to_owned(), percent: percent?, previous })
+    }
+}
+
+impl Version {
+    fn read(node: &Node<'_>, version: &str, known: &Known, problems: &mut Problems) -> Option<Self> {
+        let text = serde_json::to_vec(node.value).unwrap_or_default();
+        let digest = hex(Sha256::digest(text).get(..8).unwrap_or_default());
+        Some(Self { version: version.to_owned(), digest, inject: Inject::read(node, known, problems)? })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// The variable `sidecar` for the templates that are read next.
+fn set_sidecar(known: &mut Known, name: &str, version: &str) {
+    let fields = [("name", name), ("version", version)].map(|(key, text)| (key.to_owned(), Value::from(text)));
+    known.0.insert("sidecar".to_owned(), Value::Object(Map::from_iter(fields)));
+}
+
+/// Whether an expression may read more of the namespace than its name; rather once too often than not.
+fn reads_namespace_labels(expression: &str) -> bool {
+    expression.split("namespace").skip(1).any(|rest| {
+        !rest.strip_prefix(".name").is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+    })
+}
+
+fn read_condition(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Condition> {
+    match Condition::compile(node.value, &NAMES, known) {
+        Ok(condition) => Some(condition),
+        Err(found) => {
+            for problem in found {
+                problems.add_with_hint(format!("{}{}", node.pointer, problem.path), problem.message, problem.hint);
+            }
+            None
+        }
+    }
+}
+
+/// A name that becomes part of label keys and of the marker.
+pub(super) fn read_name<'v>(node: Option<Node<'v>>, problems: &mut Problems) -> Option<&'v str> {
+    let node = node?;
+    let name = node.filled_text(problems)?;
+    if !is_dns_label(name) {
+        problems.add(&node.pointer, format!("expected a name such as `otel-agent` (RFC 1123 label), found `{name}`"));
+        return None;
+    }
+    Some(name)
+}
+
+/// The `name` of a constant list item must be an RFC 1123 label.
+pub(super) fn check_name(what: &str, item: &Value, node: &Node<'_>, list: &str, problems: &mut Problems) {
+    let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
+    if !is_dns_label(name) {
+        problems.add(
+            format!("{}/{list}", node.pointer),
+            format!("expected each {what} to have a name such as `tmp` (RFC 1123 label), found `{name}`"),
+        );
+    }
+}
