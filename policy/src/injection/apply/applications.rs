@@ -1,0 +1,89 @@
+//! What changes in the user's own containers: environment, mounts, lifecycle.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::Fitting;
+use super::volumes::position;
+use crate::injection::fingerprint;
+use crate::injection::pod::PodView;
+use crate::injection::reason::Fault;
+use crate::injection::render::RenderedApplication;
+use crate::injection::slot::{Slot, label};
+use crate::settings::Piece;
+
+impl Fitting<'_, '_> {
+    pub(super) fn application(&mut self, application: RenderedApplication<'_>) -> Result<(), Fault> {
+        let name = application.container;
+        let container = ["containers", "initContainers"].into_iter().find_map(|list| {
+            let items = PodView(self.draft.pod()).list(list);
+            let index = position(items, &name)?;
+            Some(Slot::of(&["spec", list]).item(index, items.get(index)?))
+        });
+        // A container that the user's own conflict rule let us replace is no application any more.
+        let Some(container) = container else { return Ok(()) };
+        let rules = self.sidecar.conflicts;
+        for piece in &application.env {
+            let Some(variable) = piece.value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
+                self.faults.push(format!("application `{name}`: an environment variable has no name"));
+                continue;
+            };
+            let list = container.key("env");
+            let items = self.draft.items(&list);
+            match position(items, variable) {
+                None => self.insert(&list, items.len(), piece)?,
+                Some(index) => {
+                    let slot = list.item(index, items.get(index).unwrap_or(&Value::Null));
+                    self.settle(slot, piece, rules.env, &format!("variable `{variable}` of `{name}`"))?;
+                }
+            }
+        }
+        for piece in &application.env_from {
+            let list = container.key("envFrom");
+            let items = self.draft.items(&list);
+            let ours = label("envFrom", &piece.value);
+            if !items.iter().any(|theirs| label("envFrom", theirs) == ours) {
+                self.insert(&list, items.len(), piece)?;
+            }
+        }
+        for piece in application.volume_mounts {
+            self.application_mount(&container, &name, piece)?;
+        }
+        for piece in &application.lifecycle {
+            let slot = container.key("lifecycle").key(&piece.key);
+            self.settle(slot, piece, rules.lifecycle, &format!("lifecycle `{}` of `{name}`", piece.key))?;
+        }
+        Ok(())
+    }
+
+    fn application_mount(&mut self, container: &Slot, name: &str, piece: Piece<'_>) -> Result<(), Fault> {
+        let piece = self.follow(piece);
+        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (path, volume) = (text(&piece.value, "mountPath"), text(&piece.value, "name"));
+        if position(PodView(self.draft.pod()).list("volumes"), &volume).is_none() {
+            self.faults.push(format!("application `{name}`: it would mount `{volume}`, and there is no such volume"));
+            return Ok(());
+        }
+        let list = container.key("volumeMounts");
+        let items = self.draft.items(&list);
+        match items.iter().position(|theirs| text(theirs, "mountPath") == path) {
+            None => self.insert(&list, items.len(), &piece),
+            Some(index) => {
+                let slot = list.item(index, items.get(index).unwrap_or(&Value::Null));
+                self.settle(slot, &piece, self.sidecar.conflicts.mounts, &format!("mount `{path}` of `{name}`"))
+            }
+        }
+    }
+
+    /// A mount that follows its volume, where that was renamed.
+    fn follow<'p>(&self, piece: Piece<'p>) -> Piece<'p> {
+        let mut value = piece.value.clone().into_owned();
+        self.rename_mount(&mut value);
+        if value == *piece.value {
+            return piece;
+        }
+        let claim = fingerprint::claim(&value);
+        Piece { key: piece.key, value: Cow::Owned(value), claim: claim.into() }
+    }
+}

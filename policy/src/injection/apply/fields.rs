@@ -1,0 +1,92 @@
+//! Labels, annotations and every other pod field, each by its merge rule.
+//!
+//! Which lists have a merge key and which are appended to is written down in `docs/settings.md`, from the `patchStrategy`
+//! tags in `k8s.io/api/core/v1/types.go`.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::Fitting;
+use crate::injection::fingerprint;
+use crate::injection::reason::Fault;
+use crate::injection::slot::{Slot, label};
+use crate::injection::valid;
+use crate::settings::{Piece, Rule};
+
+/// Lists that are sets in meaning: ours are added where they are not there already.
+const APPENDED: [&str; 7] =
+    ["tolerations", "nameservers", "searches", "supplementalGroups", "topologySpreadConstraints", "envFrom", "options"];
+
+impl Fitting<'_, '_> {
+    /// Labels or annotations of the pod.
+    pub(super) fn entries(&mut self, map: &str, kind: &str, rule: Rule, pieces: Vec<Piece<'_>>) -> Result<(), Fault> {
+        for piece in pieces {
+            if let Some(fault) = valid::entry_fault(kind, &piece.key, &piece.value) {
+                self.faults.push(fault);
+                continue;
+            }
+            let slot = Slot::of(&["metadata", map, &piece.key]);
+            self.settle(slot, &piece, rule, &format!("{kind} `{}`", piece.key))?;
+        }
+        Ok(())
+    }
+
+    /// Other pod fields.
+    pub(super) fn pod_fields(&mut self, pieces: Vec<Piece<'_>>) -> Result<(), Fault> {
+        for piece in pieces {
+            let slot = Slot::of(&["spec", &piece.key]);
+            let key = piece.key.clone();
+            self.merge(slot, &key, piece)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a value in a place: an equal one is left alone, another one settled by the rule.
+    pub(super) fn settle(&mut self, slot: Slot, piece: &Piece<'_>, rule: Rule, what: &str) -> Result<(), Fault> {
+        let theirs = slot.find(self.draft.pod()).filter(|theirs| !theirs.is_null());
+        let equal = theirs.is_some_and(|theirs| *theirs == *piece.value);
+        if theirs.is_none() || (!equal && self.replaces(rule, what)) {
+            return self.put(slot, piece);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, slot: Slot, key: &str, piece: Piece<'_>) -> Result<(), Fault> {
+        let list_of_items = fingerprint::merge_key(key).is_some() || APPENDED.contains(&key);
+        match (slot.find(self.draft.pod()), piece.value.as_ref()) {
+            (Some(Value::Object(_)), Value::Object(_)) => {
+                let Value::Object(ours) = piece.value.into_owned() else { return Ok(()) };
+                for (key, value) in ours {
+                    let claim = fingerprint::claim(&value);
+                    let below = slot.key(&key);
+                    self.merge(below, &key, Piece { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: claim.into() })?;
+                }
+                Ok(())
+            }
+            (None | Some(Value::Null | Value::Array(_)), Value::Array(_)) if list_of_items => {
+                let Value::Array(ours) = piece.value.into_owned() else { return Ok(()) };
+                for item in ours {
+                    self.merge_item(&slot, key, item)?;
+                }
+                Ok(())
+            }
+            _ => self.settle(slot, &piece, self.sidecar.conflicts.pod, &format!("pod field `{key}`")),
+        }
+    }
+
+    /// One item of a list that is merged item by item.
+    fn merge_item(&mut self, list: &Slot, key: &str, item: Value) -> Result<(), Fault> {
+        let ours = label(key, &item);
+        let claim = fingerprint::claim(&item);
+        let piece = Piece { key: Cow::Borrowed(""), value: Cow::Owned(item), claim: claim.into() };
+        let items = self.draft.items(list);
+        match items.iter().enumerate().find(|(_, theirs)| label(key, theirs) == ours) {
+            None => self.insert(list, items.len(), &piece),
+            Some((index, theirs)) => {
+                let slot = list.item(index, theirs);
+                self.settle(slot, &piece, self.sidecar.conflicts.pod, &format!("`{ours}` in pod field `{key}`"))
+            }
+        }
+    }
+}

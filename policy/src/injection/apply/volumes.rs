@@ -1,0 +1,115 @@
+//! Volumes: by name, renamed where the pod has one of that name already.
+
+use serde_json::Value;
+
+use super::Fitting;
+use crate::injection::fingerprint;
+use crate::injection::reason::Fault;
+use crate::injection::slot::Slot;
+use crate::settings::{Piece, Rule, is_dns_label};
+
+impl Fitting<'_, '_> {
+    pub(super) fn volumes(&mut self, pieces: Vec<Piece<'_>>) -> Result<(), Fault> {
+        let list = Slot::of(&["spec", "volumes"]);
+        for piece in pieces {
+            let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default();
+            if !is_dns_label(name) {
+                self.faults.push(format!("volume `{name}`: expected a name such as `tmp` (RFC 1123 label)"));
+                continue;
+            }
+            let items = self.draft.items(&list);
+            let Some(index) = position(items, name) else {
+                self.insert(&list, items.len(), &piece)?;
+                continue;
+            };
+            let what = format!("volume `{name}`");
+            match self.sidecar.conflicts.volumes {
+                Rule::Rename => {
+                    let free = free_name(name, |candidate| position(items, candidate).is_some());
+                    let length = items.len();
+                    self.renamed_volumes.push((name.to_owned(), free.clone()));
+                    self.insert(&list, length, &renamed(&piece, &free))?;
+                }
+                rule => {
+                    let slot = items.get(index).map(|item| list.item(index, item));
+                    if self.replaces(rule, &what)
+                        && let Some(slot) = slot
+                    {
+                        self.put(slot, &piece)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A piece whose mounts follow the volumes that were renamed.
+    pub(super) fn with_renamed_mounts<'p>(&self, piece: Piece<'p>) -> Piece<'p> {
+        if self.renamed_volumes.is_empty() {
+            return piece;
+        }
+        let mut value = piece.value.into_owned();
+        let mounts = ["volumeMounts", "volumeDevices"].iter().filter_map(|list| Some((*list, value.get(*list)?.clone())));
+        for (list, mut mounts) in mounts.collect::<Vec<_>>() {
+            for mount in mounts.as_array_mut().into_iter().flatten() {
+                self.rename_mount(mount);
+            }
+            if let Value::Object(map) = &mut value {
+                map.insert(list.to_owned(), mounts);
+            }
+        }
+        let claim = fingerprint::claim(&value);
+        Piece { key: piece.key, value: std::borrow::Cow::Owned(value), claim: claim.into() }
+    }
+
+    /// Lets one mount follow the volume that was renamed.
+    pub(super) fn rename_mount(&self, mount: &mut Value) {
+        let renamed = self.renamed_volumes.iter().find(|(from, _)| mount.get("name").is_some_and(|name| name == from));
+        if let (Some((_, to)), Value::Object(map)) = (renamed, mount) {
+            map.insert("name".to_owned(), Value::from(to.as_str()));
+        }
+    }
+}
+
+/// The index of the item of this name.
+pub(super) fn position(items: &[Value], name: &str) -> Option<usize> {
+    items.iter().position(|item| item.get("name").and_then(Value::as_str) == Some(name))
+}
+
+/// `name-2`, `name-3`, …: the first that is free, cut so that it stays a name.
+pub(super) fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
+    const LONGEST: usize = 63;
+    let mut number = 2_u32;
+    loop {
+        let suffix = format!("-{number}");
+        let stem: String = name.chars().take(LONGEST - suffix.len()).collect();
+        let candidate = format!("{}{suffix}", stem.trim_end_matches('-'));
+        if !taken(&candidate) {
+            return candidate;
+        }
+        number += 1;
+    }
+}
+
+/// The same piece under another name.
+pub(super) fn renamed(piece: &Piece<'_>, name: &str) -> Piece<'static> {
+    let mut value = piece.value.clone().into_owned();
+    if let Value::Object(map) = &mut value {
+        map.insert("name".to_owned(), Value::from(name));
+    }
+    let claim = fingerprint::claim(&value);
+    Piece { key: piece.key.clone().into_owned().into(), value: std::borrow::Cow::Owned(value), claim: claim.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_names_stay_names() {
+        assert_eq!(free_name("tmp", |_| false), "tmp-2");
+        assert_eq!(free_name("tmp", |name| name == "tmp-2"), "tmp-3");
+        let long = "a".repeat(63);
+        assert!(is_dns_label(&free_name(&long, |_| false)));
+    }
+}

@@ -1,0 +1,170 @@
+//! From a selected sidecar to what it brings for this pod, before anything is changed.
+//!
+//! All expressions see the pod as it was without us, so what one sidecar brings never depends on another, and a second
+//! admission renders the same as the first.
+
+use serde_json::{Map, Value};
+
+use super::foreign;
+use super::pod::PodView;
+use super::reason::Reason;
+use super::workload::Workload;
+use crate::expression::template::RenderError;
+use crate::expression::{Budget, Scope};
+use crate::settings::{Form, JobFallback, Piece, Position, Settings, Sidecar, Version};
+
+/// What the expressions of one sidecar may cost for one pod; the largest catalogue entry spends a hundredth of it.
+const EXPRESSION_UNITS: u64 = 500_000;
+
+/// What one sidecar brings for this pod.
+#[derive(Debug, Default)]
+pub(super) struct Rendering<'s> {
+    pub(super) containers: Vec<RenderedContainer<'s>>,
+    pub(super) volumes: Vec<Piece<'s>>,
+    pub(super) labels: Vec<Piece<'s>>,
+    pub(super) annotations: Vec<Piece<'s>>,
+    pub(super) pod: Vec<Piece<'s>>,
+    pub(super) applications: Vec<RenderedApplication<'s>>,
+}
+
+#[derive(Debug)]
+pub(super) struct RenderedContainer<'s> {
+    pub(super) form: Form,
+    pub(super) position: &'s Position,
+    pub(super) piece: Piece<'s>,
+}
+
+/// What changes in one of the user's own containers.
+#[derive(Debug)]
+pub(super) struct RenderedApplication<'s> {
+    pub(super) container: String,
+    pub(super) env: Vec<Piece<'s>>,
+    pub(super) env_from: Vec<Piece<'s>>,
+    pub(super) volume_mounts: Vec<Piece<'s>>,
+    pub(super) lifecycle: Vec<Piece<'s>>,
+}
+
+/// Why a sidecar does not come to be injected after all.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    pub(super) details: Vec<String>,
+    /// Whether the document itself asks for a denial here, required or not.
+    pub(super) deny: bool,
+}
+
+impl Failure {
+    pub(super) fn new(reason: Reason, details: Vec<String>) -> Self {
+        Self { reason, details, deny: false }
+    }
+}
+
+/// The names that exist at the time of a request.
+pub(super) struct RequestScope<'a> {
+    pub(super) pod: &'a Value,
+    workload: Value,
+    namespace: Value,
+}
+
+impl<'a> RequestScope<'a> {
+    pub(super) fn new(
+        pod: &'a Value,
+        workload: &Workload,
+        namespace: &str,
+        namespace_labels: Option<&Map<String, Value>>,
+    ) -> Self {
+        let mut fields = Map::new();
+        fields.insert("name".to_owned(), Value::from(namespace));
+        fields.extend(namespace_labels.map(|labels| ("labels".to_owned(), Value::Object(labels.clone()))));
+        Self { pod, workload: workload.to_value(), namespace: Value::Object(fields) }
+    }
+
+    /// Whether the sidecar's own condition holds.
+    pub(super) fn holds(&self, sidecar: &Sidecar) -> Result<bool, Failure> {
+        let mut budget = Budget::new(EXPRESSION_UNITS);
+        sidecar.when.as_ref().map_or(Ok(true), |condition| condition.holds(self, &mut budget)).map_err(failed)
+    }
+
+    /// Renders one version of a sidecar.
+    pub(super) fn render<'s>(
+        &self,
+        settings: &Settings,
+        version: &'s Version,
+        completes: bool,
+    ) -> Result<Rendering<'s>, Failure> {
+        let inject = &version.inject;
+        let mut budget = Budget::new(EXPRESSION_UNITS);
+        let mut rendering = Rendering::default();
+        for container in &inject.containers {
+            let form = match (container.form, settings.cluster.native_sidecars, container.fallback.jobs) {
+                (Form::Sidecar, false, JobFallback::Skip | JobFallback::Reject) if completes => {
+                    let mut failure = Failure::new(Reason::JobWithoutNativeSidecars, Vec::new());
+                    failure.deny = container.fallback.jobs == JobFallback::Reject;
+                    return Err(failure);
+                }
+                (Form::Sidecar, false, _) => container.fallback.form,
+                (form, _, _) => form,
+            };
+            let pieces = container.pieces.render(self, &mut budget).map_err(failed)?;
+            rendering.containers.extend(pieces.into_iter().map(|piece| RenderedContainer {
+                form,
+                position: &container.position,
+                piece,
+            }));
+        }
+        rendering.volumes = inject.volumes.render(self, &mut budget).map_err(failed)?;
+        rendering.labels = inject.labels.render(self, &mut budget).map_err(failed)?;
+        rendering.annotations = inject.annotations.render(self, &mut budget).map_err(failed)?;
+        rendering.pod = inject.pod.render(self, &mut budget).map_err(failed)?;
+        for (list, init) in [("containers", false), ("initContainers", true)] {
+            for container in PodView(self.pod).list(list) {
+                let Some(name) = container.get("name").and_then(Value::as_str) else { continue };
+                let scope = ContainerScope { request: self, container };
+                for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
+                    if foreign::claims(self.pod, name) {
+                        continue;
+                    }
+                    rendering.applications.push(RenderedApplication {
+                        container: name.to_owned(),
+                        env: application.env.render(&scope, &mut budget).map_err(failed)?,
+                        env_from: application.env_from.render(&scope, &mut budget).map_err(failed)?,
+                        volume_mounts: application.volume_mounts.render(&scope, &mut budget).map_err(failed)?,
+                        lifecycle: application.lifecycle.render(&scope, &mut budget).map_err(failed)?,
+                    });
+                }
+            }
+        }
+        Ok(rendering)
+    }
+}
+
+impl Scope for RequestScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "pod" => Some(self.pod),
+            "workload" => Some(&self.workload),
+            "namespace" => Some(&self.namespace),
+            _ => None,
+        }
+    }
+}
+
+/// The names that exist for one of the user's own containers.
+struct ContainerScope<'a> {
+    request: &'a RequestScope<'a>,
+    container: &'a Value,
+}
+
+impl Scope for ContainerScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "container" => Some(self.container),
+            _ => self.request.get(name),
+        }
+    }
+}
+
+fn failed(error: RenderError) -> Failure {
+    let detail = format!("`{}` at {}: {}", error.expression, crate::read::dotted(&error.path), error.message);
+    Failure::new(Reason::ExpressionFailed, vec![detail])
+}
