@@ -121,7 +121,9 @@ pub fn admit(prepared: &Prepared, payload: &[u8]) -> Vec<u8> {
 /// `fedcar.restore`: `{object}` -> `{patch}` or `{refused}`.
 pub fn restore(payload: &[u8]) -> Vec<u8> {
     let reply = match serde_json::from_slice::<RestorePayload>(payload) {
-        Err(_) => RestoreReply::Refused { code: "bad-request", message: "the request to restore cannot be read".to_owned() },
+        Err(_) => {
+            RestoreReply::Refused { code: "bad-request", message: "the request to restore cannot be read".to_owned() }
+        }
         Ok(RestorePayload { object }) => match uninject(object) {
             Ok((_, patch)) => RestoreReply::Patch(patch),
             Err(refused) => {
@@ -235,9 +237,7 @@ impl Validation {
                 warnings: shorten(vec![format!("nothing was injected: {}", fault.message())]),
                 ..Self::default()
             },
-            OnFault::Deny => {
-                Self { message: Some(fault.message()), code: Some(INTERNAL_ERROR), ..Self::default() }
-            }
+            OnFault::Deny => Self { message: Some(fault.message()), code: Some(INTERNAL_ERROR), ..Self::default() },
         }
     }
 }

@@ -12,7 +12,9 @@ mod sidecar;
 
 use serde_json::{Map, Value};
 
-pub use self::inject::{Application, ContainerSelect, Fallback, Form, Inject, InjectedContainer, JobFallback, Piece, Pieces, Position};
+pub use self::inject::{
+    Application, ContainerSelect, Fallback, Form, Inject, InjectedContainer, JobFallback, Piece, Pieces, Position,
+};
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
 pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{Selector, WORKLOAD_NAMESPACE_LABEL};

@@ -153,7 +153,9 @@ fn settings_problems_come_all_at_once() {
     });
     let reply: Value = serde_json::from_slice(&protocol::validate_settings(wrong.to_string().as_bytes())).unwrap();
     let message = reply["message"].as_str().unwrap();
-    for part in ["schemaVersion", "clustr", "onFault", "sidecars[0].name", "sidecars[0].mode", "`image` is missing", "gone"] {
+    for part in
+        ["schemaVersion", "clustr", "onFault", "sidecars[0].name", "sidecars[0].mode", "`image` is missing", "gone"]
+    {
         assert!(message.contains(part), "{part} in {message}");
     }
 }

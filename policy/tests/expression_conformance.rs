@@ -45,15 +45,10 @@ fn table(name: &str) -> Value {
 fn cases(table: &Value) -> impl Iterator<Item = (String, &Value)> {
     table["sections"].as_array().unwrap().iter().flat_map(|section| {
         let name = section["section"].as_str().unwrap();
-        section["cases"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .enumerate()
-            .map(move |(index, case)| {
-                let case_name = case["name"].as_str().map_or_else(|| index.to_string(), str::to_owned);
-                (format!("{name}/{case_name}"), case)
-            })
+        section["cases"].as_array().unwrap().iter().enumerate().map(move |(index, case)| {
+            let case_name = case["name"].as_str().map_or_else(|| index.to_string(), str::to_owned);
+            (format!("{name}/{case_name}"), case)
+        })
     })
 }
 
@@ -71,10 +66,5 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// Fails with every line that was collected.
 fn report(failures: &[String], checked: usize) {
-    assert!(
-        failures.is_empty(),
-        "{} of {checked} cases failed:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {checked} cases failed:\n{}", failures.len(), failures.join("\n"));
 }

@@ -168,10 +168,7 @@ impl Kind {
             | Self::Name(_)
             | Self::Local(_) => Vec::new(),
             Self::List(elements) => elements.iter().map(|element| (&element.value, 0)).collect(),
-            Self::Map(entries) => entries
-                .iter()
-                .flat_map(|entry| [(&entry.key, 0), (&entry.value, 0)])
-                .collect(),
+            Self::Map(entries) => entries.iter().flat_map(|entry| [(&entry.key, 0), (&entry.value, 0)]).collect(),
             Self::Select { target, .. } | Self::Has { target, .. } | Self::Not(target) | Self::Negate(target) => {
                 vec![(target, 0)]
             }
@@ -201,10 +198,9 @@ impl Kind {
             | Self::Name(_)
             | Self::Local(_) => Vec::new(),
             Self::List(elements) => elements.iter_mut().map(|element| (&mut element.value, 0)).collect(),
-            Self::Map(entries) => entries
-                .iter_mut()
-                .flat_map(|entry| [(&mut entry.key, 0), (&mut entry.value, 0)])
-                .collect(),
+            Self::Map(entries) => {
+                entries.iter_mut().flat_map(|entry| [(&mut entry.key, 0), (&mut entry.value, 0)]).collect()
+            }
             Self::Select { target, .. } | Self::Has { target, .. } | Self::Not(target) | Self::Negate(target) => {
                 vec![(target, 0)]
             }
@@ -215,9 +211,7 @@ impl Kind {
             Self::Call(_, arguments) => arguments.iter_mut().map(|node| (node, 0)).collect(),
             Self::Loop(inner) => {
                 let bound = inner.variables();
-                let Loop {
-                    range, filter, body, ..
-                } = &mut **inner;
+                let Loop { range, filter, body, .. } = &mut **inner;
                 let within = filter.iter_mut().chain([body]).map(|node| (node, bound));
                 [(range, 0)].into_iter().chain(within).collect()
             }

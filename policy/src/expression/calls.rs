@@ -26,10 +26,7 @@ impl<'s> Parser<'s> {
             return self.call(&join(&[name, ".", function]), offset);
         }
         if !self.free.iter().any(|known| &*known.text == name) {
-            self.free.push(FreeName {
-                text: Box::from(name),
-                offset,
-            });
+            self.free.push(FreeName { text: Box::from(name), offset });
         }
         Self::node(Kind::Name(Box::from(name)), offset)
     }
@@ -55,14 +52,7 @@ impl<'s> Parser<'s> {
             return match <[Node; 2]>::try_from(arguments) {
                 Ok([target, fallback]) => {
                     let (target, fallback) = (Box::new(target), Box::new(fallback));
-                    Self::node(
-                        Kind::OrElse {
-                            target,
-                            fallback,
-                            optional,
-                        },
-                        offset,
-                    )
+                    Self::node(Kind::OrElse { target, fallback, optional }, offset)
                 }
                 Err(_) => Err(wrong_arguments(name, offset)),
             };
@@ -105,28 +95,13 @@ pub(super) fn wrong_arguments(name: &str, offset: usize) -> ExprError {
 #[cold]
 #[inline(never)]
 fn unknown_function(name: &str, style: Style, offset: usize) -> ExprError {
-    let other = if style == Style::Global {
-        Style::Method
-    } else {
-        Style::Global
-    };
+    let other = if style == Style::Global { Style::Method } else { Style::Global };
     let hint = if functions::find(name, other).is_some() {
-        let (before, after) = if style == Style::Global {
-            ("write `x.", "()`")
-        } else {
-            ("write `", "(x)`")
-        };
+        let (before, after) = if style == Style::Global { ("write `x.", "()`") } else { ("write `", "(x)`") };
         Some(join(&[before, name, after]))
     } else {
-        let names = FUNCTIONS
-            .iter()
-            .filter(|function| function.style == style)
-            .map(|function| function.name);
+        let names = FUNCTIONS.iter().filter(|function| function.style == style).map(|function| function.name);
         nearest(name, names).map(|name| join(&["did you mean `", name, "`?"]))
     };
-    ExprError {
-        message: join(&["unknown function `", name, "`"]),
-        offset,
-        hint,
-    }
+    ExprError { message: join(&["unknown function `", name, "`"]), offset, hint }
 }

@@ -27,36 +27,21 @@ pub(super) struct Compiler<'n> {
 
 impl<'n> Compiler<'n> {
     pub(super) fn new(names: &[&'n str]) -> Self {
-        Self {
-            names: names.to_vec(),
-            budget: Budget::new(FOLD_UNITS),
-            path: Vec::new(),
-            problems: Vec::new(),
-        }
+        Self { names: names.to_vec(), budget: Budget::new(FOLD_UNITS), path: Vec::new(), problems: Vec::new() }
     }
 
     pub(super) fn finish<T>(mut self, compiled: T) -> Result<T, Vec<TemplateProblem>> {
         if self.budget.remaining() == 0 {
-            self.problem(
-                "working out what is known costs too much",
-                Some("use fewer or smaller `forEach` lists"),
-            );
+            self.problem("working out what is known costs too much", Some("use fewer or smaller `forEach` lists"));
         }
-        if self.problems.is_empty() {
-            Ok(compiled)
-        } else {
-            Err(self.problems)
-        }
+        if self.problems.is_empty() { Ok(compiled) } else { Err(self.problems) }
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn problem(&mut self, message: &str, hint: Option<&str>) {
-        let problem = TemplateProblem {
-            path: self.path.concat(),
-            message: message.to_owned(),
-            hint: hint.map(str::to_owned),
-        };
+        let problem =
+            TemplateProblem { path: self.path.concat(), message: message.to_owned(), hint: hint.map(str::to_owned) };
         // An item that is unrolled has the same problem in each copy.
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
@@ -130,14 +115,7 @@ impl<'n> Compiler<'n> {
                 None => String::from(LITERAL_HINT),
             };
             let message = join(&["unknown name `", &name.text, "`"]);
-            self.expression_problem(
-                source.start,
-                &ExprError {
-                    message,
-                    offset: name.offset,
-                    hint: Some(hint),
-                },
-            );
+            self.expression_problem(source.start, &ExprError { message, offset: name.offset, hint: Some(hint) });
         }
         self.problems.len() == problems
     }
@@ -167,10 +145,7 @@ impl<'n> Compiler<'n> {
     pub(super) fn value_problem(&mut self, source: &Source, error: &ExprError) {
         // No hint about literals: it was meant as an expression.
         let place = (source.start + error.offset).to_string();
-        self.problem(
-            &join(&[error.message.as_str(), " at byte ", &place]),
-            error.hint.as_deref(),
-        );
+        self.problem(&join(&[error.message.as_str(), " at byte ", &place]), error.hint.as_deref());
     }
 
     fn text(&mut self, pieces: Vec<Piece>, known: &dyn Scope) -> Part {
@@ -209,10 +184,7 @@ impl<'n> Compiler<'n> {
             }
             let part = self.below(key, |compiler| {
                 if key.contains("${") {
-                    compiler.problem(
-                        "a key cannot hold an expression",
-                        Some("build the map with one whole `${...}`"),
-                    );
+                    compiler.problem("a key cannot hold an expression", Some("build the map with one whole `${...}`"));
                 }
                 compiler.part(value, known)
             });

@@ -47,9 +47,7 @@ pub(super) fn uint<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a> {
         [other] => other.as_number().ok_or(Problem::Overload)?.to_uint(),
         _ => return Err(Problem::Overload),
     };
-    converted
-        .map(Val::UInt)
-        .ok_or(Problem::says("not an unsigned 64-bit integer"))
+    converted.map(Val::UInt).ok_or(Problem::says("not an unsigned 64-bit integer"))
 }
 
 /// No integer is longer, so a longer text is not even looked at.
@@ -63,10 +61,7 @@ pub(super) fn double<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'
             budget.spend_text(text.len())?;
             text.parse().map(Val::Double).map_err(|_| Problem::says("not a number"))
         }
-        [other] => other
-            .as_number()
-            .map(|number| Val::Double(number.to_double()))
-            .ok_or(Problem::Overload),
+        [other] => other.as_number().map(|number| Val::Double(number.to_double())).ok_or(Problem::Overload),
         [] | [_, ..] => Err(Problem::Overload),
     }
 }

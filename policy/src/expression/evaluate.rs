@@ -23,11 +23,7 @@ pub(super) struct Evaluator<'a, 'b> {
 
 impl<'a, 'b> Evaluator<'a, 'b> {
     pub(super) const fn new(scope: &'a dyn Scope, budget: &'b mut Budget) -> Self {
-        Self {
-            scope,
-            budget,
-            locals: Vec::new(),
-        }
+        Self { scope, budget, locals: Vec::new() }
     }
 
     pub(super) fn evaluate(&mut self, node: &'a Node) -> Evaluated<'a> {
@@ -44,26 +40,16 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 Some(value) => Ok(Val::from_json(value)),
                 None => Err(Fault::new(join(&["`", name, "` is not available here"]), node.offset)),
             },
-            Kind::Local(slot) => self
-                .locals
-                .get(*slot)
-                .cloned()
-                .ok_or_else(|| Fault::new("unbound variable", node.offset)),
+            Kind::Local(slot) => {
+                self.locals.get(*slot).cloned().ok_or_else(|| Fault::new("unbound variable", node.offset))
+            }
             Kind::List(elements) => self.list(elements, node),
             Kind::Map(entries) => self.map(entries, node),
-            Kind::Select {
-                target,
-                field,
-                optional,
-            } => {
+            Kind::Select { target, field, optional } => {
                 let target = self.evaluate(target)?;
                 self.select(target, field, *optional, node)
             }
-            Kind::Index {
-                target,
-                index,
-                optional,
-            } => {
+            Kind::Index { target, index, optional } => {
                 let target = self.evaluate(target)?;
                 let index = self.evaluate(index)?;
                 self.index(target, &index, *optional, node)
@@ -108,11 +94,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 result.map_err(|problem| locate(problem, operator.symbol(), &[left, right], node))
             }
             Kind::Call(function, arguments) => self.call(function, arguments, node),
-            Kind::OrElse {
-                target,
-                fallback,
-                optional,
-            } => match self.evaluate(target)? {
+            Kind::OrElse { target, fallback, optional } => match self.evaluate(target)? {
                 Val::Optional(None) => self.evaluate(fallback),
                 Val::Optional(Some(value)) if !optional => Ok(Val::clone(&value)),
                 present @ Val::Optional(Some(_)) => Ok(present),
@@ -167,10 +149,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 return Err(Fault::new("a map key must be a string", entry.key.offset));
             };
             if built.iter().any(|(known, _)| **known == *key) {
-                return Err(Fault::new(
-                    join(&["map key `", &key, "` occurs twice"]),
-                    entry.key.offset,
-                ));
+                return Err(Fault::new(join(&["map key `", &key, "` occurs twice"]), entry.key.offset));
             }
             self.spend(built.len() / 4, node)?;
             built.extend(present(value, entry.optional, node)?.map(|value| (key, value)));
@@ -233,10 +212,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 self.apply(function, &values, node)
             }
             several => {
-                let values = several
-                    .iter()
-                    .map(|argument| self.evaluate(argument))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let values = several.iter().map(|argument| self.evaluate(argument)).collect::<Result<Vec<_>, _>>()?;
                 self.apply(function, &values, node)
             }
         }
@@ -275,10 +251,7 @@ fn no_key(key: &str, node: &Node) -> Fault {
 #[cold]
 #[inline(never)]
 fn no_field(target: &Val<'_>, field: &str, node: &Node) -> Fault {
-    Fault::new(
-        join(&["no field `", field, "` in a value of type ", target.type_name()]),
-        node.offset,
-    )
+    Fault::new(join(&["no field `", field, "` in a value of type ", target.type_name()]), node.offset)
 }
 
 /// Gives a problem its place.
@@ -296,8 +269,5 @@ pub(super) fn locate(problem: Problem, operation: &str, operands: &[Val<'_>], no
 #[inline(never)]
 pub(super) fn overload(operation: &str, operands: &[Val<'_>], node: &Node) -> Fault {
     let types: Vec<&str> = operands.iter().map(Val::type_name).collect();
-    Fault::new(
-        join(&["`", operation, "` is not defined for ", &types.join(", ")]),
-        node.offset,
-    )
+    Fault::new(join(&["`", operation, "` is not defined for ", &types.join(", ")]), node.offset)
 }

@@ -44,21 +44,13 @@ impl Fault {
     #[cold]
     #[inline(never)]
     pub(super) fn new(message: impl Into<Cow<'static, str>>, offset: u32) -> Self {
-        Self(Box::new(Inner {
-            message: message.into(),
-            offset,
-            fatal: false,
-        }))
+        Self(Box::new(Inner { message: message.into(), offset, fatal: false }))
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn exhausted(offset: u32) -> Self {
-        Self(Box::new(Inner {
-            message: Cow::Borrowed("expression cost limit exceeded"),
-            offset,
-            fatal: true,
-        }))
+        Self(Box::new(Inner { message: Cow::Borrowed("expression cost limit exceeded"), offset, fatal: true }))
     }
 
     /// Whether no other operand can make up for it.
@@ -67,10 +59,6 @@ impl Fault {
     }
 
     pub(super) fn into_error(self) -> ExprError {
-        ExprError {
-            message: self.0.message.into_owned(),
-            offset: self.0.offset as usize,
-            hint: None,
-        }
+        ExprError { message: self.0.message.into_owned(), offset: self.0.offset as usize, hint: None }
     }
 }

@@ -31,11 +31,7 @@ fn fold(node: &mut Node, known: &dyn Scope, budget: &mut Budget, bound: usize) {
     if is_settled(node, known, bound)
         && let Some(kind) = settle(node, known, budget, bound)
     {
-        *node = Node {
-            kind,
-            offset: node.offset,
-            depth: 1,
-        };
+        *node = Node { kind, offset: node.offset, depth: 1 };
         return;
     }
     for (child, variables) in node.kind.children_mut() {
@@ -48,10 +44,7 @@ fn is_settled(node: &Node, known: &dyn Scope, bound: usize) -> bool {
     match &node.kind {
         Kind::Name(name) => known.get(name).is_some(),
         Kind::Local(slot) => *slot >= bound,
-        other => other
-            .children()
-            .into_iter()
-            .all(|(child, _)| is_settled(child, known, bound)),
+        other => other.children().into_iter().all(|(child, _)| is_settled(child, known, bound)),
     }
 }
 
@@ -67,10 +60,9 @@ fn settle(node: &Node, known: &dyn Scope, budget: &mut Budget, bound: usize) -> 
         Val::UInt(value) => Some(Kind::UInt(value)),
         Val::Double(value) => Some(Kind::Double(value)),
         Val::Text(text) => Some(Kind::Text(Box::from(&*text))),
-        part @ (Val::Number(_) | Val::Array(_) | Val::Object(_)) => part
-            .to_json(evaluator.budget)
-            .ok()
-            .map(|value| Kind::Known(Box::new(value))),
+        part @ (Val::Number(_) | Val::Array(_) | Val::Object(_)) => {
+            part.to_json(evaluator.budget).ok().map(|value| Kind::Known(Box::new(value)))
+        }
         Val::List(_) | Val::Map(_) | Val::Quantity(_) | Val::Optional(_) => None,
     }
 }
@@ -86,29 +78,16 @@ fn prune(node: &mut Node) {
                 _ => return,
             }
         }
-        Kind::And(operands) => match operands
-            .iter_mut()
-            .find(|operand| matches!(operand.kind, Kind::Bool(false)))
-        {
+        Kind::And(operands) => match operands.iter_mut().find(|operand| matches!(operand.kind, Kind::Bool(false))) {
             Some(decides) => decides,
             None => return,
         },
-        Kind::Or(operands) => match operands
-            .iter_mut()
-            .find(|operand| matches!(operand.kind, Kind::Bool(true)))
-        {
+        Kind::Or(operands) => match operands.iter_mut().find(|operand| matches!(operand.kind, Kind::Bool(true))) {
             Some(decides) => decides,
             None => return,
         },
         _ => return,
     };
     let offset = chosen.offset;
-    *node = std::mem::replace(
-        chosen,
-        Node {
-            kind: Kind::Null,
-            offset,
-            depth: 1,
-        },
-    );
+    *node = std::mem::replace(chosen, Node { kind: Kind::Null, offset, depth: 1 });
 }

@@ -28,21 +28,11 @@ pub(super) struct Function {
 }
 
 const fn global(name: &'static str, least: usize, most: usize, definition: Definition) -> Function {
-    Function {
-        name,
-        style: Style::Global,
-        arguments: (least, most),
-        definition,
-    }
+    Function { name, style: Style::Global, arguments: (least, most), definition }
 }
 
 const fn method(name: &'static str, least: usize, most: usize, definition: Definition) -> Function {
-    Function {
-        name,
-        style: Style::Method,
-        arguments: (least + 1, most + 1),
-        definition,
-    }
+    Function { name, style: Style::Method, arguments: (least + 1, most + 1), definition }
 }
 
 /// Every function. The table in `docs/expressions.md` has the same names.
@@ -106,9 +96,7 @@ const MANY: usize = usize::MAX;
 
 /// The function that is called so.
 pub(super) fn find(name: &str, style: Style) -> Option<&'static Function> {
-    FUNCTIONS
-        .iter()
-        .find(|function| function.style == style && function.name == name)
+    FUNCTIONS.iter().find(|function| function.style == style && function.name == name)
 }
 
 #[cfg(test)]

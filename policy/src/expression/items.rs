@@ -20,15 +20,7 @@ impl Compiler<'_> {
                 Value::Object(map) => compiler.single(map, index, &["when"], known, &mut compiled),
                 other => {
                     let body = compiler.part(other, known);
-                    push(
-                        &mut compiled,
-                        Item {
-                            index,
-                            each: None,
-                            when: None,
-                            body,
-                        },
-                    );
+                    push(&mut compiled, Item { index, each: None, when: None, body });
                 }
             });
         }
@@ -52,24 +44,14 @@ impl Compiler<'_> {
         known: &dyn Scope,
         into: &mut Vec<Item>,
     ) {
-        let test = map
-            .get("when")
-            .map(|value| self.below("when", |compiler| compiler.test(value, known)));
+        let test = map.get("when").map(|value| self.below("when", |compiler| compiler.test(value, known)));
         let body = self.object(map, special, known);
         let when = match test {
             Some(Test::Settled(false)) => return,
             Some(Test::Settled(true)) | None => None,
             Some(Test::Depends(source)) => Some(source),
         };
-        push(
-            into,
-            Item {
-                index,
-                each: None,
-                when,
-                body,
-            },
-        );
+        push(into, Item { index, each: None, when, body });
     }
 
     /// An item with `forEach`. Where the list is known it is unrolled.
@@ -85,27 +67,20 @@ impl Compiler<'_> {
             }
         };
         let list = map.get("forEach").and_then(|value| {
-            self.below("forEach", |compiler| {
-                compiler.single_expression(value, known, "expected `${...}` with a list")
-            })
+            self.below("forEach", |compiler| compiler.single_expression(value, known, "expected `${...}` with a list"))
         });
-        let elements = list
-            .as_ref()
-            .filter(|list| list.expression.is_settled())
-            .and_then(|list| match list.elements(known, &mut self.budget) {
+        let elements = list.as_ref().filter(|list| list.expression.is_settled()).and_then(|list| {
+            match list.elements(known, &mut self.budget) {
                 Ok(elements) => Some(elements),
                 Err(error) => {
                     self.below("forEach", |compiler| compiler.value_problem(list, &error));
                     None
                 }
-            });
+            }
+        });
         // Once without a value, so that names are checked also where the list is empty.
         let problems = self.problems.len();
-        let hidden = Layer {
-            outer: known,
-            name,
-            value: None,
-        };
+        let hidden = Layer { outer: known, name, value: None };
         let mut open = Vec::new();
         self.in_loop(name, |compiler| {
             compiler.single(map, index, &REPEATED, &hidden, &mut open);
@@ -114,20 +89,13 @@ impl Compiler<'_> {
         match elements {
             Some(elements) if self.problems.len() == problems => {
                 for element in &elements {
-                    let layer = Layer {
-                        outer: known,
-                        name,
-                        value: Some(element),
-                    };
+                    let layer = Layer { outer: known, name, value: Some(element) };
                     self.in_loop(name, |compiler| compiler.single(map, index, &REPEATED, &layer, into));
                 }
             }
             // Compiled once, it is one item, or none where `when` is settled.
             _ => into.extend(open.pop().map(|item| {
-                let each = Some(Each {
-                    list,
-                    name: name.to_owned(),
-                });
+                let each = Some(Each { list, name: name.to_owned() });
                 Item { each, ..item }
             })),
         }
@@ -144,9 +112,7 @@ impl Compiler<'_> {
             problems: std::mem::take(&mut self.problems),
         };
         compile(&mut inner);
-        let Compiler {
-            budget, path, problems, ..
-        } = inner;
+        let Compiler { budget, path, problems, .. } = inner;
         self.budget = budget;
         self.path = path;
         self.problems = problems;

@@ -70,11 +70,7 @@ impl<'s> Lexer<'s> {
             [b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..] => self.number(rest),
             [b'"' | b'\'', ..] | [b'r' | b'R', b'"' | b'\'', ..] => self.text(rest)?,
             [b'b' | b'B', b'"' | b'\'', ..] => {
-                return Err(error(
-                    start,
-                    "byte strings are not supported",
-                    Some("write a string without `b`"),
-                ));
+                return Err(error(start, "byte strings are not supported", Some("write a string without `b`")));
             }
             [b'`', ..] => self.quoted_name(rest)?,
             [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => {
@@ -122,11 +118,7 @@ impl<'s> Lexer<'s> {
         let mut double = false;
         let digits_from = |at: usize| count(rest.get(at..).unwrap_or_default(), |byte| byte.is_ascii_digit());
         if hexadecimal.is_none() {
-            let fraction = if rest.as_bytes().get(end) == Some(&b'.') {
-                digits_from(end + 1)
-            } else {
-                0
-            };
+            let fraction = if rest.as_bytes().get(end) == Some(&b'.') { digits_from(end + 1) } else { 0 };
             if fraction > 0 {
                 end += 1 + fraction;
                 double = true;
@@ -172,18 +164,10 @@ impl<'s> Lexer<'s> {
                 escaped = true;
             } else if single_line && byte == b'\n' {
                 break;
-            } else if content
-                .as_bytes()
-                .get(position..)
-                .is_some_and(|tail| tail.starts_with(quote.as_bytes()))
-            {
+            } else if content.as_bytes().get(position..).is_some_and(|tail| tail.starts_with(quote.as_bytes())) {
                 self.at = content_start + position + quote.len();
                 let content = content.get(..position).unwrap_or_default();
-                let text = if raw {
-                    content.to_owned()
-                } else {
-                    decode_text(content, content_start)?
-                };
+                let text = if raw { content.to_owned() } else { decode_text(content, content_start)? };
                 return Ok(Token::Text(text));
             }
         }
@@ -229,9 +213,5 @@ fn unexpected_character(offset: usize, rest: &str) -> ExprError {
 #[cold]
 #[inline(never)]
 pub(super) fn error(offset: usize, message: &str, hint: Option<&str>) -> ExprError {
-    ExprError {
-        message: message.to_owned(),
-        offset,
-        hint: hint.map(str::to_owned),
-    }
+    ExprError { message: message.to_owned(), offset, hint: hint.map(str::to_owned) }
 }

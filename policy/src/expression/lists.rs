@@ -23,10 +23,7 @@ pub(super) fn size<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a>
         budget.spend_text(text.len())?;
         return Ok(Val::count(text.chars().count()));
     }
-    let length = value
-        .as_list()
-        .map(ListView::len)
-        .or_else(|| value.as_map().map(super::value::MapView::len));
+    let length = value.as_list().map(ListView::len).or_else(|| value.as_map().map(super::value::MapView::len));
     length.map(Val::count).ok_or(Problem::Overload)
 }
 
@@ -42,11 +39,7 @@ pub(super) fn range<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a
 pub(super) fn index_of<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a> {
     match arguments {
         [Val::Text(text), Val::Text(part), rest @ ..] => strings::index_of(text, part, rest.first(), budget),
-        [target, wanted] => position(
-            target.as_list().ok_or(Problem::Overload)?.iter().enumerate(),
-            wanted,
-            budget,
-        ),
+        [target, wanted] => position(target.as_list().ok_or(Problem::Overload)?.iter().enumerate(), wanted, budget),
         _ => Err(Problem::Overload),
     }
 }
@@ -151,11 +144,7 @@ fn merge_sort<'a>(mut left: Vec<Val<'a>>, budget: &mut Budget) -> std::result::R
     let mut left = merge_sort(left, budget)?.into_iter().peekable();
     let mut right = merge_sort(right, budget)?.into_iter().peekable();
     while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        let next = if order(a, b, budget)? == Ordering::Greater {
-            right.next()
-        } else {
-            left.next()
-        };
+        let next = if order(a, b, budget)? == Ordering::Greater { right.next() } else { left.next() };
         merged.extend(next);
     }
     merged.extend(left);
@@ -233,10 +222,9 @@ pub(super) fn sum<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a> 
     }
     for item in items {
         total = match (&total, &item) {
-            (Val::Quantity(a), Val::Quantity(b)) => a
-                .checked_add(**b)
-                .map(Val::quantity)
-                .ok_or(Problem::says("quantity out of range"))?,
+            (Val::Quantity(a), Val::Quantity(b)) => {
+                a.checked_add(**b).map(Val::quantity).ok_or(Problem::says("quantity out of range"))?
+            }
             (a, b) => {
                 let (a, b) = a.as_number().zip(b.as_number()).ok_or(Problem::Overload)?;
                 Val::number(calculate(Operator::Add, a, b)?)
@@ -251,10 +239,7 @@ pub(super) fn first<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a> {
 }
 
 pub(super) fn last<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a> {
-    Ok(list(arguments)?
-        .iter()
-        .next_back()
-        .map_or(Val::Optional(None), Val::some))
+    Ok(list(arguments)?.iter().next_back().map_or(Val::Optional(None), Val::some))
 }
 
 pub(super) fn slice<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a> {

@@ -63,11 +63,7 @@ pub(super) fn read_int(digits: &str, negative: bool, offset: usize) -> Result<Ki
     let value = magnitude.map(|magnitude| if negative { -magnitude } else { magnitude });
     match value.and_then(|value| i64::try_from(value).ok()) {
         Some(value) => Ok(Kind::Int(value)),
-        None => Err(error(
-            offset,
-            "integer literal out of range",
-            Some("integers have 64 bits; write `1u` or `1.0`"),
-        )),
+        None => Err(error(offset, "integer literal out of range", Some("integers have 64 bits; write `1u` or `1.0`"))),
     }
 }
 

@@ -57,25 +57,17 @@ impl<'a> Evaluator<'a, '_> {
         if let Some(list) = range.as_list() {
             self.spend(list.len() / 4, node)?;
             return Ok(if inner.pair {
-                list.iter()
-                    .enumerate()
-                    .map(|(index, item)| (Val::count(index), Some(item)))
-                    .collect()
+                list.iter().enumerate().map(|(index, item)| (Val::count(index), Some(item))).collect()
             } else {
                 list.iter().map(|item| (item, None)).collect()
             });
         }
         let map = range.as_map().ok_or_else(|| {
-            Fault::new(
-                join(&["expected a list or a map to go through, found ", range.type_name()]),
-                node.offset,
-            )
+            Fault::new(join(&["expected a list or a map to go through, found ", range.type_name()]), node.offset)
         })?;
         self.spend(map.len() / 4, node)?;
         let entries = map.entries().into_iter();
-        Ok(entries
-            .map(|(key, value)| (Val::Text(key), inner.pair.then_some(value)))
-            .collect())
+        Ok(entries.map(|(key, value)| (Val::Text(key), inner.pair.then_some(value))).collect())
     }
 
     /// Evaluates with the variables of one step bound.
@@ -91,10 +83,7 @@ impl<'a> Evaluator<'a, '_> {
     fn condition(&mut self, step: Step<'a>, body: &'a Node) -> Result<bool, Fault> {
         match self.within(step, body)? {
             Val::Bool(value) => Ok(value),
-            other => Err(Fault::new(
-                join(&["expected a bool, found ", other.type_name()]),
-                body.offset,
-            )),
+            other => Err(Fault::new(join(&["expected a bool, found ", other.type_name()]), body.offset)),
         }
     }
 
@@ -129,10 +118,7 @@ impl<'a> Evaluator<'a, '_> {
             }
             if inner.kind == LoopKind::TransformMap {
                 let Val::Text(key) = step.0.clone() else {
-                    return Err(Fault::new(
-                        "a map key must be a string, this range is a list",
-                        node.offset,
-                    ));
+                    return Err(Fault::new("a map key must be a string, this range is a list", node.offset));
                 };
                 made.push((key, self.within(step, &inner.body)?));
                 continue;

@@ -24,12 +24,7 @@ enum Variables {
 }
 
 const fn shape(name: &'static str, kind: LoopKind, variables: Variables, filter: bool) -> Shape {
-    Shape {
-        name,
-        kind,
-        variables,
-        filter,
-    }
+    Shape { name, kind, variables, filter }
 }
 
 /// Every macro that is called as a method.
@@ -83,13 +78,7 @@ impl<'s> Parser<'s> {
             return Err(wrong_arguments(shape.name, offset));
         }
         self.expect(")")?;
-        Ok(Loop {
-            kind: shape.kind,
-            pair,
-            range,
-            filter,
-            body,
-        })
+        Ok(Loop { kind: shape.kind, pair, range, filter, body })
     }
 
     /// A variable and the comma after it.
@@ -110,13 +99,7 @@ impl<'s> Parser<'s> {
         self.locals.push(variable);
         let body = self.expression();
         self.locals.pop();
-        let bound = Loop {
-            kind: LoopKind::Bind,
-            pair: false,
-            range,
-            filter: None,
-            body: body?,
-        };
+        let bound = Loop { kind: LoopKind::Bind, pair: false, range, filter: None, body: body? };
         self.expect(")")?;
         Self::node(Kind::Loop(Box::new(bound)), offset)
     }
@@ -126,11 +109,7 @@ impl<'s> Parser<'s> {
         let argument = self.expression()?;
         self.expect(")")?;
         match argument.kind {
-            Kind::Select {
-                target,
-                field,
-                optional: false,
-            } => Self::node(Kind::Has { target, field }, offset),
+            Kind::Select { target, field, optional: false } => Self::node(Kind::Has { target, field }, offset),
             _ => Err(error(offset, "`has` takes a field access", Some("write `has(a.b)`"))),
         }
     }

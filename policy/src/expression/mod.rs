@@ -132,9 +132,7 @@ impl Expression {
 
     /// The value as JSON; `None` where it is an absent optional.
     pub fn evaluate(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Option<Value>, ExprError> {
-        self.evaluate_as(scope, budget, |value, budget| {
-            value.map(|value| value.to_json(budget)).transpose()
-        })
+        self.evaluate_as(scope, budget, |value, budget| value.map(|value| value.to_json(budget)).transpose())
     }
 
     /// What `make` makes of the value, `None` standing for an absent optional.
@@ -144,9 +142,7 @@ impl Expression {
         budget: &mut Budget,
         make: impl FnOnce(Option<Val<'a>>, &mut Budget) -> Result<T, Problem>,
     ) -> Result<T, ExprError> {
-        let value = Evaluator::new(scope, budget)
-            .evaluate(&self.root)
-            .map_err(Fault::into_error)?;
+        let value = Evaluator::new(scope, budget).evaluate(&self.root).map_err(Fault::into_error)?;
         make(value.present(), budget).map_err(|problem| locate(problem, "JSON", &[], &self.root).into_error())
     }
 }
@@ -167,11 +163,7 @@ struct Layer<'a> {
 
 impl Scope for Layer<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
-        if name == self.name {
-            self.value
-        } else {
-            self.outer.get(name)
-        }
+        if name == self.name { self.value } else { self.outer.get(name) }
     }
 }
 

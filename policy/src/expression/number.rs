@@ -39,10 +39,7 @@ impl Num {
     }
 
     /// The whole part, in a type that holds both kinds of integers.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "saturates, and so stays outside of every 64-bit range"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and so stays outside of every 64-bit range")]
     fn integer(self) -> i128 {
         match self {
             Self::Int(value) => i128::from(value),
@@ -173,10 +170,7 @@ mod tests {
     fn conversions_end_where_the_type_does() {
         assert_eq!(Num::Double(9_223_372_036_854_775_808.0).to_int(), None);
         assert_eq!(Num::Double(-9_223_372_036_854_775_808.0).to_int(), None);
-        assert_eq!(
-            Num::Double(9_223_372_036_854_774_784.0).to_int(),
-            Some(9_223_372_036_854_774_784)
-        );
+        assert_eq!(Num::Double(9_223_372_036_854_774_784.0).to_int(), Some(9_223_372_036_854_774_784));
         assert_eq!(Num::Double(18_446_744_073_709_551_616.0).to_uint(), None);
         assert_eq!(Num::Double(-0.5).to_uint(), Some(0));
         assert_eq!(Num::Double(f64::NAN).to_int(), None);

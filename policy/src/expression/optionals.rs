@@ -31,11 +31,7 @@ pub(super) fn of_non_zero_value<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Re
                 || other.as_number().is_some_and(|number| number.to_double() == 0.0)
         }
     };
-    Ok(if zero {
-        Val::Optional(None)
-    } else {
-        Val::some(value.clone())
-    })
+    Ok(if zero { Val::Optional(None) } else { Val::some(value.clone()) })
 }
 
 pub(super) fn has_value<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a> {

@@ -30,14 +30,7 @@ pub(super) struct Parser<'s> {
 impl<'s> Parser<'s> {
     pub(super) const fn new(source: &'s str) -> Self {
         let lexer = Lexer::new(source);
-        Self {
-            lexer,
-            token: Token::End,
-            start: 0,
-            locals: Vec::new(),
-            free: Vec::new(),
-            nesting: 0,
-        }
+        Self { lexer, token: Token::End, start: 0, locals: Vec::new(), free: Vec::new(), nesting: 0 }
     }
 
     /// An expression that is the whole source.
@@ -84,21 +77,13 @@ impl<'s> Parser<'s> {
     }
 
     pub(super) fn expect(&mut self, symbol: &str) -> Result<(), ExprError> {
-        if self.eat(symbol)? {
-            Ok(())
-        } else {
-            Err(self.unexpected(&join(&["`", symbol, "`"])))
-        }
+        if self.eat(symbol)? { Ok(()) } else { Err(self.unexpected(&join(&["`", symbol, "`"]))) }
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn unexpected(&self, expected: &str) -> ExprError {
-        error(
-            self.start,
-            &join(&["expected ", expected, ", found ", &self.token.describe()]),
-            None,
-        )
+        error(self.start, &join(&["expected ", expected, ", found ", &self.token.describe()]), None)
     }
 
     /// A name, as it stands for a variable or a field.
@@ -120,25 +105,12 @@ impl<'s> Parser<'s> {
 
     #[inline(never)]
     pub(super) fn node(kind: Kind, offset: usize) -> Parsed {
-        let below = kind
-            .children()
-            .iter()
-            .map(|(child, _)| child.depth)
-            .max()
-            .unwrap_or_default();
+        let below = kind.children().iter().map(|(child, _)| child.depth).max().unwrap_or_default();
         if below >= MAX_DEPTH {
-            return Err(error(
-                offset,
-                "expression is too deep",
-                Some("use fewer operators in one expression"),
-            ));
+            return Err(error(offset, "expression is too deep", Some("use fewer operators in one expression")));
         }
         // The length limit keeps offsets far below 32 bits.
-        Ok(Node {
-            kind,
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
-            depth: below + 1,
-        })
+        Ok(Node { kind, offset: u32::try_from(offset).unwrap_or(u32::MAX), depth: below + 1 })
     }
 
     pub(super) fn expression(&mut self) -> Parsed {
@@ -243,39 +215,18 @@ impl<'s> Parser<'s> {
                     target = self.method(target, name, at)?;
                 } else {
                     let field = self.field()?;
-                    target = Self::node(
-                        Kind::Select {
-                            target: Box::new(target),
-                            field,
-                            optional: false,
-                        },
-                        at,
-                    )?;
+                    target = Self::node(Kind::Select { target: Box::new(target), field, optional: false }, at)?;
                 }
             } else if self.eat(".?")? {
                 let at = self.start;
                 let field = self.field()?;
-                target = Self::node(
-                    Kind::Select {
-                        target: Box::new(target),
-                        field,
-                        optional: true,
-                    },
-                    at,
-                )?;
+                target = Self::node(Kind::Select { target: Box::new(target), field, optional: true }, at)?;
             } else if self.is("[") || self.is("[?") {
                 let optional = self.is("[?");
                 self.advance()?;
                 let index = Box::new(self.expression()?);
                 self.expect("]")?;
-                target = Self::node(
-                    Kind::Index {
-                        target: Box::new(target),
-                        index,
-                        optional,
-                    },
-                    offset,
-                )?;
+                target = Self::node(Kind::Index { target: Box::new(target), index, optional }, offset)?;
             } else {
                 return Ok(target);
             }
@@ -328,10 +279,7 @@ impl<'s> Parser<'s> {
         let mut elements = Vec::new();
         while !self.is("]") {
             optional |= self.eat("?")?;
-            elements.push(Element {
-                value: self.expression()?,
-                optional,
-            });
+            elements.push(Element { value: self.expression()?, optional });
             optional = false;
             if !self.eat(",")? {
                 break;
@@ -349,11 +297,7 @@ impl<'s> Parser<'s> {
             let optional = self.eat("?")?;
             let key = self.expression()?;
             self.expect(":")?;
-            entries.push(Entry {
-                key,
-                value: self.expression()?,
-                optional,
-            });
+            entries.push(Entry { key, value: self.expression()?, optional });
             if !self.eat(",")? {
                 break;
             }

@@ -47,9 +47,7 @@ fn combine<'a>(arguments: &[Val<'a>], operation: fn(Quantity, Quantity) -> Optio
         [Val::Quantity(left), Val::Int(right)] => (**left, Quantity::from_units(*right)),
         _ => return Err(Problem::Overload),
     };
-    operation(left, right)
-        .map(Val::quantity)
-        .ok_or(Problem::says("quantity out of range"))
+    operation(left, right).map(Val::quantity).ok_or(Problem::says("quantity out of range"))
 }
 
 pub(super) fn is_greater_than<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a> {
@@ -82,10 +80,7 @@ pub(super) fn as_integer<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a
     let [Val::Quantity(quantity)] = arguments else {
         return Err(Problem::Overload);
     };
-    quantity
-        .as_integer()
-        .map(Val::Int)
-        .ok_or(Problem::says("quantity is not a 64-bit integer"))
+    quantity.as_integer().map(Val::Int).ok_or(Problem::says("quantity is not a 64-bit integer"))
 }
 
 pub(super) fn as_approximate_float<'a>(arguments: &[Val<'a>], _: &mut Budget) -> Result<'a> {

@@ -16,18 +16,8 @@ const UNIT: i128 = 1_000_000_000;
 const MILLI: i128 = UNIT / 1000;
 
 /// Suffixes of decimal quantities with the power of ten that they stand for.
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9),
-    ("u", -6),
-    ("m", -3),
-    ("", 0),
-    ("k", 3),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-    ("P", 15),
-    ("E", 18),
-];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
 /// The power of ten of the last suffix above.
 const LARGEST_POWER_OF_TEN: i32 = 18;
@@ -108,10 +98,7 @@ impl Quantity {
 
     /// A whole number of units, shown with decimal suffixes.
     pub const fn from_units(units: i64) -> Self {
-        Self {
-            nano: units as i128 * UNIT,
-            format: Format::DecimalSuffix,
-        }
+        Self { nano: units as i128 * UNIT, format: Format::DecimalSuffix }
     }
 
     /// The form in which the API server stores it: no fraction, the largest suffix that needs none.
@@ -120,11 +107,7 @@ impl Quantity {
             return String::from("0");
         }
         let binary = self.format == Format::BinarySuffix && self.nano.abs() >= 1024 * UNIT && self.nano % UNIT == 0;
-        if binary {
-            self.canonical_binary()
-        } else {
-            self.canonical_decimal()
-        }
+        if binary { self.canonical_binary() } else { self.canonical_decimal() }
     }
 
     fn canonical_binary(&self) -> String {
@@ -152,29 +135,20 @@ impl Quantity {
         if by_exponent && exponent != 0 {
             return join(&[digits.as_str(), "e", &exponent.to_string()]);
         }
-        let suffix = DECIMAL
-            .into_iter()
-            .find(|(_, power)| *power == exponent)
-            .map_or("", |(suffix, _)| suffix);
+        let suffix = DECIMAL.into_iter().find(|(_, power)| *power == exponent).map_or("", |(suffix, _)| suffix);
         join(&[digits.as_str(), suffix])
     }
 
     /// The sum, in the format of the first operand unless that is zero.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let format = if self.nano == 0 { other.format } else { self.format };
-        Some(Self {
-            nano: self.nano.checked_add(other.nano)?,
-            format,
-        })
+        Some(Self { nano: self.nano.checked_add(other.nano)?, format })
     }
 
     /// The difference, in the format of the first operand unless that is zero.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         let format = if self.nano == 0 { other.format } else { self.format };
-        Some(Self {
-            nano: self.nano.checked_sub(other.nano)?,
-            format,
-        })
+        Some(Self { nano: self.nano.checked_sub(other.nano)?, format })
     }
 
     /// `percent` hundredths of it, rounded away from zero at nano and limited to the range. For CPU and memory follow
@@ -185,47 +159,30 @@ impl Quantity {
         // Split, so that only a result out of range overflows and not the product on the way to it.
         let whole = (self.nano / 100).saturating_mul(percent);
         let part = divide_away_from_zero((self.nano % 100) * percent, 100);
-        Self {
-            nano: whole.saturating_add(part),
-            ..self
-        }
+        Self { nano: whole.saturating_add(part), ..self }
     }
 
     /// The least multiple of a thousandth of a unit that is not nearer to zero; what CPU is allotted in.
     #[must_use]
     pub fn round_up_to_milli(self) -> Self {
-        Self {
-            nano: divide_away_from_zero(self.nano, MILLI).saturating_mul(MILLI),
-            ..self
-        }
+        Self { nano: divide_away_from_zero(self.nano, MILLI).saturating_mul(MILLI), ..self }
     }
 
     /// The least whole number of units that is not nearer to zero; what memory is allotted in.
     #[must_use]
     pub fn round_up_to_unit(self) -> Self {
-        Self {
-            nano: divide_away_from_zero(self.nano, UNIT).saturating_mul(UNIT),
-            ..self
-        }
+        Self { nano: divide_away_from_zero(self.nano, UNIT).saturating_mul(UNIT), ..self }
     }
 
     /// The amount in whole units, when it is one and fits.
     pub fn as_integer(self) -> Option<i64> {
-        if self.nano % UNIT == 0 {
-            i64::try_from(self.nano / UNIT).ok()
-        } else {
-            None
-        }
+        if self.nano % UNIT == 0 { i64::try_from(self.nano / UNIT).ok() } else { None }
     }
 
     /// The amount as a double, nearest where it is not exact.
     #[expect(clippy::cast_precision_loss, reason = "approximate by name and contract")]
     pub fn as_approximate_float(self) -> f64 {
-        if self.nano % UNIT == 0 {
-            (self.nano / UNIT) as f64
-        } else {
-            self.nano as f64 / UNIT as f64
-        }
+        if self.nano % UNIT == 0 { (self.nano / UNIT) as f64 } else { self.nano as f64 / UNIT as f64 }
     }
 
     /// -1, 0 or 1.
@@ -268,17 +225,11 @@ impl Suffix {
             return Ok(Self::Decimal { power_of_ten });
         }
         if let Some((index, _)) = (1_u32..).zip(BINARY).find(|(_, suffix)| *suffix == text) {
-            return Ok(Self::Binary {
-                power_of_two: 10 * index,
-            });
+            return Ok(Self::Binary { power_of_two: 10 * index });
         }
         let Some(exponent) = text.strip_prefix(['e', 'E']) else {
             let begins_well = text.starts_with(|c: char| "eEinumkKMGTP".contains(c));
-            return Err(if begins_well {
-                QuantityError::UnknownSuffix
-            } else {
-                QuantityError::Malformed
-            });
+            return Err(if begins_well { QuantityError::UnknownSuffix } else { QuantityError::Malformed });
         };
         let power_of_ten = exponent.parse::<i32>().map_err(|_| QuantityError::UnknownSuffix)?;
         Ok(Self::Exponent { power_of_ten })
@@ -338,10 +289,7 @@ fn decimal(whole: &str, fraction: &str, power: i64) -> Option<i128> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .bytes()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 

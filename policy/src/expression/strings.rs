@@ -10,11 +10,7 @@ const OUT_OF_RANGE: Problem = Problem::says("position out of range");
 
 /// The bytes before the character at `position`; one past the last character is a position too.
 fn byte_offset(text: &str, position: &Val<'_>) -> std::result::Result<usize, Problem> {
-    let position = position
-        .as_number()
-        .ok_or(Problem::Overload)?
-        .index()
-        .ok_or(OUT_OF_RANGE)?;
+    let position = position.as_number().ok_or(Problem::Overload)?.index().ok_or(OUT_OF_RANGE)?;
     let mut offsets = text.char_indices().map(|(offset, _)| offset).chain([text.len()]);
     offsets.nth(position).ok_or(OUT_OF_RANGE)
 }
@@ -81,10 +77,7 @@ pub(super) fn char_at<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<
     };
     budget.spend_text(text.len())?;
     let start = byte_offset(text, position)?;
-    let length = text
-        .get(start..)
-        .and_then(|rest| rest.chars().next())
-        .map_or(0, char::len_utf8);
+    let length = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
     part(text, start, start + length).ok_or(OUT_OF_RANGE)
 }
 
@@ -106,10 +99,7 @@ fn limit(argument: Option<&Val<'_>>) -> std::result::Result<Option<usize>, Probl
     match argument {
         None => Ok(None),
         Some(limit) => {
-            let limit = limit
-                .as_number()
-                .and_then(super::number::Num::to_int)
-                .ok_or(Problem::Overload)?;
+            let limit = limit.as_number().and_then(super::number::Num::to_int).ok_or(Problem::Overload)?;
             Ok(usize::try_from(limit).ok())
         }
     }
@@ -151,11 +141,7 @@ fn split_characters<'a>(text: &Text<'a>, limit: usize, budget: &mut Budget) -> R
     budget.spend(text.len())?;
     let mut parts = Vec::new();
     for (start, character) in text.char_indices().take(limit) {
-        let end = if parts.len() + 1 == limit {
-            text.len()
-        } else {
-            start + character.len_utf8()
-        };
+        let end = if parts.len() + 1 == limit { text.len() } else { start + character.len_utf8() };
         parts.push(part(text, start, end).ok_or(OUT_OF_RANGE)?);
     }
     Ok(Val::list(parts))
@@ -187,10 +173,7 @@ pub(super) fn join<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a>
 pub(super) fn index_of<'a>(text: &str, wanted: &str, from: Option<&Val<'_>>, budget: &mut Budget) -> Result<'a> {
     budget.spend_text(text.len())?;
     let start = from.map_or(Ok(0), |from| byte_offset(text, from))?;
-    let found = text
-        .get(start..)
-        .and_then(|rest| rest.find(wanted))
-        .map(|offset| start + offset);
+    let found = text.get(start..).and_then(|rest| rest.find(wanted)).map(|offset| start + offset);
     Ok(position(text, found))
 }
 
@@ -202,10 +185,7 @@ pub(super) fn last_index_of<'a>(text: &str, wanted: &str, from: Option<&Val<'_>>
         Some(from) => byte_offset(text, from)?.saturating_add(wanted.len()).min(text.len()),
     };
     // A match ends where its last character does, so an `end` within a character allows what ends before it.
-    let end = (0..=end)
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or_default();
+    let end = (0..=end).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
     let found = text.get(..end).and_then(|head| head.rfind(wanted));
     Ok(position(text, found))
 }

@@ -16,8 +16,7 @@ pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
         // Three letters that differ in two are another word.
         (distance <= LARGEST_DISTANCE && distance < candidate.len().min(name.len())).then_some((distance, candidate))
     });
-    near.min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
 /// Levenshtein distance in bytes.

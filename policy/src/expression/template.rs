@@ -45,11 +45,7 @@ pub struct RenderError {
 
 impl std::fmt::Display for RenderError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}: {} at byte {} of `{}`",
-            self.path, self.message, self.offset, self.expression
-        )
+        write!(f, "{}: {} at byte {} of `{}`", self.path, self.message, self.offset, self.expression)
     }
 }
 
@@ -101,11 +97,7 @@ impl Template {
 
     /// The value, where nothing is left to evaluate.
     pub fn constant(&self) -> Option<&Value> {
-        if let Part::Constant(value, _) = &*self.root {
-            Some(value)
-        } else {
-            None
-        }
+        if let Part::Constant(value, _) = &*self.root { Some(value) } else { None }
     }
 
     /// The value in this scope; `None` if it is absent.
@@ -141,11 +133,7 @@ impl Condition {
 
     /// The answer, where it does not depend on anything any more.
     pub fn constant(&self) -> Option<bool> {
-        if let Test::Settled(holds) = &*self.test {
-            Some(*holds)
-        } else {
-            None
-        }
+        if let Test::Settled(holds) = &*self.test { Some(*holds) } else { None }
     }
 
     /// Whether the text of the expression, if it is left to evaluate, passes a test.
@@ -167,9 +155,9 @@ impl Part {
         match self {
             Self::Constant(..) | Self::Absent => false,
             Self::Whole(source) => test(&source.text),
-            Self::Text(pieces) => pieces
-                .iter()
-                .any(|piece| matches!(piece, Piece::Value(source) if test(&source.text))),
+            Self::Text(pieces) => {
+                pieces.iter().any(|piece| matches!(piece, Piece::Value(source) if test(&source.text)))
+            }
             Self::List(items) => items.iter().any(|item| {
                 let each = item.each.iter().map(|each| &each.list);
                 each.chain(&item.when).any(|source| test(&source.text)) || item.body.any_expression(test)
@@ -185,10 +173,7 @@ impl Part {
                 Ok(Some(value.clone()))
             }
             Self::Absent => Ok(None),
-            Self::Whole(source) => source
-                .expression
-                .evaluate(scope, budget)
-                .map_err(|error| at(source, error)),
+            Self::Whole(source) => source.expression.evaluate(scope, budget).map_err(|error| at(source, error)),
             Self::Text(pieces) => {
                 let mut text = String::new();
                 for piece in pieces {
@@ -198,9 +183,7 @@ impl Part {
                             text.push_str(literal);
                         }
                         Piece::Value(source) => {
-                            source
-                                .append_to(&mut text, scope, budget)
-                                .map_err(|error| at(source, error))?;
+                            source.append_to(&mut text, scope, budget).map_err(|error| at(source, error))?;
                         }
                     }
                 }
@@ -235,11 +218,7 @@ impl Item {
         };
         let elements = each.list.elements(scope, budget);
         for element in elements.map_err(|error| below("forEach", at(&each.list, error)))? {
-            let layer = Layer {
-                outer: scope,
-                name: &each.name,
-                value: Some(&element),
-            };
+            let layer = Layer { outer: scope, name: &each.name, value: Some(&element) };
             self.render_once(into, &layer, budget)?;
         }
         Ok(())
@@ -248,9 +227,7 @@ impl Item {
     fn render_once(&self, into: &mut Vec<Value>, scope: &dyn Scope, budget: &mut Budget) -> Result<(), RenderError> {
         pay(1, budget)?;
         if let Some(when) = &self.when
-            && !when
-                .holds(scope, budget)
-                .map_err(|error| below("when", at(when, error)))?
+            && !when.holds(scope, budget).map_err(|error| below("when", at(when, error)))?
         {
             return Ok(());
         }
@@ -267,10 +244,7 @@ impl Source {
             let Some(list) = value.as_list() else {
                 return Err(Problem::tells(join(&["expected a list, found ", value.type_name()])));
             };
-            list.iter()
-                .filter_map(Val::present)
-                .map(|element| element.to_json(budget))
-                .collect()
+            list.iter().filter_map(Val::present).map(|element| element.to_json(budget)).collect()
         })
     }
 }
@@ -281,9 +255,7 @@ pub(super) fn price(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 1,
         Value::String(text) => 1 + price_of_text(text),
         Value::Array(items) => items.iter().fold(1, |sum, item| sum + price(item)),
-        Value::Object(map) => map
-            .iter()
-            .fold(1, |sum, (key, value)| sum + price_of_text(key) + price(value)),
+        Value::Object(map) => map.iter().fold(1, |sum, (key, value)| sum + price_of_text(key) + price(value)),
     }
 }
 
@@ -312,10 +284,7 @@ fn at(source: &Source, error: ExprError) -> RenderError {
 
 /// The same error seen from one level higher.
 fn below(token: &str, error: RenderError) -> RenderError {
-    RenderError {
-        path: join(&[&pointer_token(token), error.path.as_str()]),
-        ..error
-    }
+    RenderError { path: join(&[&pointer_token(token), error.path.as_str()]), ..error }
 }
 
 /// A key as a token of a JSON pointer.

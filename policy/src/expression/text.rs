@@ -34,19 +34,13 @@ pub(super) fn split(text: &str) -> Result<Vec<Piece>, ExprError> {
             rest = after;
         } else if let Some(inner) = from_dollar.strip_prefix("${") {
             let start = text.len() - inner.len();
-            let (expression, end) = Expression::parse_until_brace(inner).map_err(|error| ExprError {
-                offset: start + error.offset,
-                ..error
-            })?;
+            let (expression, end) = Expression::parse_until_brace(inner)
+                .map_err(|error| ExprError { offset: start + error.offset, ..error })?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
             let (source, after) = inner.split_at_checked(end).unwrap_or((inner, ""));
-            pieces.push(Piece::Value(Source {
-                text: Box::from(source),
-                start,
-                expression,
-            }));
+            pieces.push(Piece::Value(Source { text: Box::from(source), start, expression }));
             rest = after.strip_prefix('}').unwrap_or(after);
         } else {
             literal.push('$');
@@ -70,9 +64,7 @@ impl Source {
                     text.push_str(&part);
                 }
                 None => {
-                    return Err(Problem::says(
-                        "absent value inside text, give it a default with `.orValue(...)`",
-                    ));
+                    return Err(Problem::says("absent value inside text, give it a default with `.orValue(...)`"));
                 }
                 Some(other) => {
                     let advice = " inside text, write it as JSON with `toJson(...)`";
@@ -88,9 +80,9 @@ impl Source {
         self.expression.evaluate_as(scope, budget, |value, _| match value {
             Some(Val::Bool(holds)) => Ok(holds),
             Some(other) => Err(Problem::tells(join(&["expected a bool, found ", other.type_name()]))),
-            None => Err(Problem::says(
-                "expected a bool, found an absent value, give it a default with `.orValue(false)`",
-            )),
+            None => {
+                Err(Problem::says("expected a bool, found an absent value, give it a default with `.orValue(false)`"))
+            }
         })
     }
 }

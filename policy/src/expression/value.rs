@@ -105,10 +105,7 @@ impl<'a> MapView<'_, 'a> {
             Self::Json(map) => Ok(map.get(key).map(Val::from_json)),
             Self::Built(entries) => {
                 budget.spend(entries.len() / 4)?;
-                Ok(entries
-                    .iter()
-                    .find(|(known, _)| **known == *key)
-                    .map(|(_, value)| value.clone()))
+                Ok(entries.iter().find(|(known, _)| **known == *key).map(|(_, value)| value.clone()))
             }
         }
     }
@@ -116,10 +113,7 @@ impl<'a> MapView<'_, 'a> {
     #[inline(never)]
     pub(super) fn entries(self) -> Vec<(Text<'a>, Val<'a>)> {
         match self {
-            Self::Json(map) => map
-                .iter()
-                .map(|(key, value)| (Text::Borrowed(key), Val::from_json(value)))
-                .collect(),
+            Self::Json(map) => map.iter().map(|(key, value)| (Text::Borrowed(key), Val::from_json(value))).collect(),
             Self::Built(entries) => entries.to_vec(),
         }
     }
@@ -290,11 +284,7 @@ impl<'a> Val<'a> {
     pub(super) fn to_json(&self, budget: &mut Budget) -> Result<Value, Problem> {
         budget.spend(1)?;
         if let Some(list) = self.as_list() {
-            return list
-                .iter()
-                .map(|item| item.to_json(budget))
-                .collect::<Result<_, _>>()
-                .map(Value::Array);
+            return list.iter().map(|item| item.to_json(budget)).collect::<Result<_, _>>().map(Value::Array);
         }
         if let Some(map) = self.as_map() {
             let mut copy = Map::with_capacity(map.len());

@@ -74,6 +74,10 @@ pub(super) fn apply(
     fitting.entries("annotations", "annotation", sidecar.conflicts.annotations, rendering.annotations)?;
     fitting.pod_fields(rendering.pod)?;
     for application in rendering.applications {
+        // Too many already, see the check of the result.
+        if fitting.draft.edits().len() > marker::PLACES_MAX {
+            break;
+        }
         fitting.application(application)?;
     }
     fitting.check_result(pod_security);
@@ -84,9 +88,11 @@ impl Fitting<'_, '_> {
     /// What we add must be valid where it now stands (promise P7).
     fn check_result(&mut self, level: Option<pod_security::Level>) {
         let pod = self.draft.pod();
-        let volumes: Vec<&str> = PodView(pod).list("volumes").iter().filter_map(|one| one.get("name")?.as_str()).collect();
+        let volumes: Vec<&str> =
+            PodView(pod).list("volumes").iter().filter_map(|one| one.get("name")?.as_str()).collect();
         for (list, name) in &self.placed {
-            let container = PodView(pod).list(list).iter().find(|one| one.get("name").is_some_and(|found| found == name));
+            let container =
+                PodView(pod).list(list).iter().find(|one| one.get("name").is_some_and(|found| found == name));
             let Some(container) = container.and_then(Value::as_object) else { continue };
             for volume in valid::texts(container, "volumeMounts", "name").filter(|name| !volumes.contains(name)) {
                 self.faults.push(format!("container `{name}`: it mounts `{volume}`, and there is no such volume"));
@@ -98,9 +104,12 @@ impl Fitting<'_, '_> {
         if let Some(level) = level {
             self.faults.extend(pod_security::pod_faults(level, self.draft));
         }
+        if marker::is_too_much(self.draft.edits().len(), pod) {
+            self.faults.push("it would change too many places of so large a pod".to_owned());
+        }
         let annotations = PodView(pod).annotations();
         let bytes: usize = annotations.into_iter().flatten().map(|(key, value)| key.len() + text_bytes(value)).sum();
-        if bytes + marker::bytes(self.draft.edits()) > valid::ANNOTATION_BYTES_MAX {
+        if bytes + marker::bytes(self.draft) > valid::ANNOTATION_BYTES_MAX {
             self.faults.push(format!("all annotations together would be above {} bytes", valid::ANNOTATION_BYTES_MAX));
         }
     }
@@ -112,7 +121,7 @@ impl Fitting<'_, '_> {
         if !self.faults.is_empty() {
             return Err(Failure::new(Reason::Invalid, self.faults));
         }
-        let record = marker::record_bytes(self.draft.edits());
+        let record = marker::record_bytes(self.draft);
         if record > marker::RECORD_BYTES_MAX {
             let detail = format!("{record} bytes of replaced values, at most {}", marker::RECORD_BYTES_MAX);
             return Err(Failure::new(Reason::TooLarge, vec![detail]));
@@ -122,14 +131,14 @@ impl Fitting<'_, '_> {
 
     /// Puts an item into a list, as it had become where it was ours before.
     fn insert(&mut self, list: &Slot, index: usize, piece: &Piece<'_>) -> Result<(), Fault> {
-        let address = list.item(index, &piece.value);
-        let item = self.before.same(address.address(), &piece.claim).unwrap_or(&piece.value).clone();
+        let slot = list.item(index, &piece.value);
+        let item = self.before.same(&slot, &piece.value, &piece.claim).unwrap_or(&piece.value).clone();
         self.draft.insert(list, index, item, &piece.claim)
     }
 
     /// Sets a key, as it had become where it was ours before.
     fn put(&mut self, slot: Slot, piece: &Piece<'_>) -> Result<(), Fault> {
-        let value = self.before.same(slot.address(), &piece.claim).unwrap_or(&piece.value).clone();
+        let value = self.before.same(&slot, &piece.value, &piece.claim).unwrap_or(&piece.value).clone();
         self.draft.put(slot, value, Trace::Ours(piece.claim.clone().into_owned()))
     }
 

@@ -100,9 +100,45 @@ fn namespace_of<'a>(request: &'a AdmissionRequest, object: &'a Value) -> &'a str
 }
 
 fn inject(settings: &Settings, input: &AdmissionInput, kind: WorkloadKind, object: Value) -> Result<Decision, Fault> {
-    pod_of(kind, &object)?;
-    let mut warnings = Vec::new();
-    let (base, before, original) = without_ours(kind, object, &mut warnings);
+    let untouched = |object| Base { object, removed: Removed::default(), original: None };
+    if Evidence::read(pod_of(kind, &object)?).is_none() {
+        return inject_into(settings, input, kind, untouched(object), Vec::new());
+    }
+    let refused = match without_ours(kind, &object) {
+        Ok(base) => match inject_into(settings, input, kind, base, Vec::new()) {
+            // Nothing that we write leads there, so neither the marker nor the fault is ours.
+            Err(Fault { code: FaultCode::BadObject, .. }) => "what it puts back does not make a pod".to_owned(),
+            decided => return decided,
+        },
+        Err(refused) => refusal_text(&refused),
+    };
+    let warning = format!("the marker of an earlier injection counts as absent: {refused}");
+    inject_into(settings, input, kind, untouched(object), vec![warning])
+}
+
+/// The object as it would be without us, what was taken out of it, and the object as it came where that was needed.
+struct Base<'o> {
+    object: Value,
+    removed: Removed,
+    original: Option<&'o Value>,
+}
+
+/// A marker that does not verify is no marker: then what is there is the user's, and the conflict rules decide.
+fn without_ours(kind: WorkloadKind, object: &Value) -> Result<Base<'_>, Refused> {
+    let mut base = object.clone();
+    let pod = kind.template().iter().try_fold(&mut base, |value, key| value.get_mut(key));
+    let removed = pod.map_or_else(|| Ok(Removed::default()), restore::restore)?;
+    Ok(Base { object: base, removed, original: Some(object) })
+}
+
+fn inject_into(
+    settings: &Settings,
+    input: &AdmissionInput,
+    kind: WorkloadKind,
+    base: Base<'_>,
+    mut warnings: Vec<String>,
+) -> Result<Decision, Fault> {
+    let Base { object: base, removed: before, original } = base;
     let pod = pod_of(kind, &base)?;
     let namespace = namespace_of(&input.request, &base).to_owned();
     let labels = input.namespace_labels(&namespace);
@@ -119,9 +155,11 @@ fn inject(settings: &Settings, input: &AdmissionInput, kind: WorkloadKind, objec
     };
     let scope = RequestScope::new(pod, &workload, &namespace, labels.as_ref());
     let chosen = choose(settings, &subject, &scope, &mut warnings)?;
-    let left_alone = kind != WorkloadKind::Pod && chosen.iter().all(|one| one.report.code == Reason::WorkloadMismatch.code());
+    let left_alone =
+        kind != WorkloadKind::Pod && chosen.iter().all(|one| one.report.code == Reason::WorkloadMismatch.code());
     if left_alone {
-        return foretell(&subject, &scope, original.is_some()).map(|warnings| Decision::Passed(Pass::TemplateLeftAlone, warnings));
+        return foretell(&subject, &scope, original.is_some())
+            .map(|warnings| Decision::Passed(Pass::TemplateLeftAlone, warnings));
     }
     let level = pod_security::Level::of(labels.as_ref());
     let mut report = Report {
@@ -161,29 +199,9 @@ fn inject(settings: &Settings, input: &AdmissionInput, kind: WorkloadKind, objec
     }
     let (object, patch) = draft.finish();
     let Some(original) = original else { return Ok(Decision::Allowed(Allowed { object, patch, report, warnings })) };
-    let object = settle_order(&original, object, kind, &placed);
-    let patch = difference(&original, &object);
+    let object = settle_order(original, object, kind, &placed);
+    let patch = difference(original, &object);
     Ok(Decision::Allowed(Allowed { object, patch, report, warnings }))
-}
-
-/// The object as it would be without us, what was taken out of it, and the object as it came where that was needed.
-///
-/// A marker that does not verify is no marker: then what is there is the user's, and the conflict rules decide.
-fn without_ours(kind: WorkloadKind, object: Value, warnings: &mut Vec<String>) -> (Value, Removed, Option<Value>) {
-    let marked = pod_of(kind, &object).is_ok_and(|pod| Evidence::read(pod).is_some());
-    if !marked {
-        return (object, Removed::default(), None);
-    }
-    let mut base = object.clone();
-    let pod = kind.template().iter().try_fold(&mut base, |value, key| value.get_mut(key));
-    match pod.map(restore::restore) {
-        Some(Ok(removed)) => (base, removed, Some(object)),
-        Some(Err(refused)) => {
-            warnings.push(format!("the marker of an earlier injection counts as absent: {}", refusal_text(&refused)));
-            (base, Removed::default(), None)
-        }
-        None => (base, Removed::default(), None),
-    }
 }
 
 fn refusal_text(refused: &Refused) -> String {
@@ -298,15 +316,20 @@ fn settle_order(original: &Value, mut object: Value, kind: WorkloadKind, placed:
         let Some(theirs) = slot.find(there).and_then(Value::as_array) else { continue };
         let pod = kind.template().iter().try_fold(&mut object, |value, key| value.get_mut(key));
         let Some(ours) = pod.and_then(|pod| slot.find_mut(pod)) else { continue };
-        let same_items = ours.as_array().is_some_and(|ours| {
-            ours.len() == theirs.len() && ours.iter().all(|item| theirs.contains(item))
-        });
+        let same_items = ours.as_array().is_some_and(|ours| by_name(ours) == by_name(theirs));
         let stands = placed.iter().filter(|one| one.list == list).all(|one| apply::stands_well(theirs, one));
         if same_items && stands {
             *ours = Value::Array(theirs.clone());
         }
     }
     object
+}
+
+fn by_name(items: &[Value]) -> Vec<(&str, &Value)> {
+    let name = |item| Value::get(item, "name").and_then(Value::as_str).unwrap_or_default();
+    let mut items: Vec<(&str, &Value)> = items.iter().map(|item| (name(item), item)).collect();
+    items.sort_by_key(|(name, _)| *name);
+    items
 }
 
 /// What the pods of a template that is left alone will get, as warnings for the person who applies it.
@@ -318,7 +341,9 @@ fn foretell(subject: &Subject<'_>, scope: &RequestScope<'_>, marked: bool) -> Re
         let SidecarReport { name, result, sentence, .. } = &choice.report;
         match (choice.ready, *result == Outcome::Denied.code()) {
             (Some(ready), _) => coming.push(format!("{name} {}", ready.version.version)),
-            (None, true) => warnings.push(format!("pods of this template will be denied: sidecar `{name}`: {sentence}")),
+            (None, true) => {
+                warnings.push(format!("pods of this template will be denied: sidecar `{name}`: {sentence}"))
+            }
             (None, false) => {}
         }
     }
@@ -326,7 +351,9 @@ fn foretell(subject: &Subject<'_>, scope: &RequestScope<'_>, marked: bool) -> Re
         warnings.push(format!("pods of this {} will get {}", subject.kind.name(), coming.join(", ")));
     }
     if marked {
-        warnings.push("this template carries an injection already; its pods are brought up to date when created".to_owned());
+        warnings.push(
+            "this template carries an injection already; its pods are brought up to date when created".to_owned(),
+        );
     }
     Ok(warnings)
 }

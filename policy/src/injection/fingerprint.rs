@@ -2,8 +2,10 @@
 //!
 //! A claim is the set of hashes of the value's leaves, each with its path. A later value satisfies the claim when it
 //! still has all of them, so defaults that the API server fills in, and what other webhooks add inside, are not changes;
-//! a changed or removed leaf is. Quantities are hashed in canonical form. The hash is FNV-1a cut to 24 bits: a claim is
-//! evidence to be verified against the pod, not a secret, and an annotation is paid for in every copy of the pod.
+//! a changed or removed leaf is. Quantities are hashed in canonical form. Empty text and lists, `false` and `0` leave no
+//! leaf, because the API server drops them where they are the default. The hash is FNV-1a cut to 24 bits: a claim is
+//! evidence to be verified against the pod, not a secret, and an annotation is paid for in every copy of the pod. So a
+//! value that satisfies a claim may be taken out; only one that [`keeps`] what we would put there may come back.
 
 use serde_json::Value;
 
@@ -13,10 +15,38 @@ use crate::expression::quantity::Quantity;
 const LEAF_BYTES: usize = 3;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// The claim on a value: its leaves, sorted, as base64url text.
-pub(crate) fn claim(value: &Value) -> String {
+/// Maps that the API server drops where they are empty; other empty objects it keeps.
+const DROPPED_MAPS: [&str; 7] =
+    ["limits", "requests", "overhead", "labels", "annotations", "nodeSelector", "matchLabels"];
+/// Keys that decide what a container does. Nobody may add them to one of ours.
+const DECISIVE: [&str; 5] = ["command", "args", "workingDir", "lifecycle", "restartPolicy"];
+
+/// Which keys lead to a value, as far as its meaning hangs on them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Context<'k> {
+    /// The key of the object above.
+    pub(crate) parent: &'k str,
+    /// The key of the value itself; empty for a list item.
+    pub(crate) key: &'k str,
+}
+
+impl Context<'_> {
+    fn quantity(self) -> bool {
+        is_quantity_map(self.parent) || matches!(self.key, "sizeLimit" | "divisor")
+    }
+}
+
+fn is_quantity_map(key: &str) -> bool {
+    matches!(key, "limits" | "requests" | "overhead")
+}
+
+/// The claim on a value: its leaves, sorted, as base64url text; never empty.
+pub(crate) fn claim(value: &Value, context: Context<'_>) -> String {
     let mut leaves = Vec::new();
-    collect(value, "", Fnv::new(), Presence::OnlyEmpty, &mut leaves);
+    Collector { presence: Presence::Claimed, leaves: &mut leaves }.root(value, context);
+    if leaves.is_empty() {
+        leaves.push(Fnv::new().text(if value.is_array() { "[]" } else { "{}" }).leaf());
+    }
     leaves.sort_unstable();
     leaves.dedup();
     let mut text = String::with_capacity(leaves.len() * 4);
@@ -29,12 +59,73 @@ pub(crate) fn claim(value: &Value) -> String {
 }
 
 /// Whether a value still has every leaf that was claimed. An unreadable claim is satisfied by nothing.
-pub(crate) fn satisfies(value: &Value, claim: &str) -> bool {
+pub(crate) fn satisfies(value: &Value, context: Context<'_>, claim: &str) -> bool {
     let mut leaves = Vec::new();
-    collect(value, "", Fnv::new(), Presence::Every, &mut leaves);
+    Collector { presence: Presence::Every, leaves: &mut leaves }.root(value, context);
     leaves.sort_unstable();
     let claimed = claim.as_bytes().chunks(LEAF_BYTES + 1).map(decode);
     claimed.into_iter().all(|leaf| leaf.is_some_and(|leaf| leaves.binary_search(&leaf).is_ok()))
+}
+
+/// Whether a value still is ours, with no more than defaults and additions inside that leave it what it is.
+///
+/// Compares the values themselves, as a claim alone can be met by something that was made for it.
+pub(crate) fn keeps(there: &Value, ours: &Value, context: Context<'_>) -> bool {
+    let decided = DECISIVE.iter().all(|key| ours.get(key).is_some() || there.get(key).is_none_or(Value::is_null));
+    decided && contains(Some(there), ours, context, false)
+}
+
+/// Whether two values say the same: as they are, or after the API server has rewritten quantities and dropped defaults.
+pub(crate) fn same(left: &Value, right: &Value, context: Context<'_>) -> bool {
+    left == right || (contains(Some(left), right, context, false) && contains(Some(right), left, context, false))
+}
+
+fn contains(there: Option<&Value>, ours: &Value, context: Context<'_>, strict: bool) -> bool {
+    let strict = strict || context.key == "securityContext";
+    match (there, ours) {
+        (_, Value::Null) => true,
+        (None | Some(Value::Null), _) => is_dropped(ours, context.key) && (!strict || ours.is_array()),
+        (Some(Value::Object(there)), Value::Object(ours)) => ours
+            .iter()
+            .all(|(key, value)| contains(there.get(key), value, Context { parent: context.key, key }, strict)),
+        (Some(Value::Array(there)), Value::Array(ours)) => {
+            let labels = |items: &[Value]| {
+                let key = merge_key(context.key)?;
+                items.iter().map(|item| item.get(key)?.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+            };
+            match (labels(there), labels(ours)) {
+                (Some(names), Some(wanted)) => wanted.iter().zip(ours).all(|(label, item)| {
+                    let found = names.iter().position(|name| name == label).and_then(|index| there.get(index));
+                    contains(found, item, Context::default(), strict)
+                }),
+                _ => {
+                    there.len() == ours.len()
+                        && there
+                            .iter()
+                            .zip(ours)
+                            .all(|(there, ours)| contains(Some(there), ours, Context::default(), strict))
+                }
+            }
+        }
+        (Some(there), ours) => {
+            there == ours || {
+                let [there, ours] = [there, ours].map(|value| canonical_quantity(context, value));
+                there.is_some() && there == ours
+            }
+        }
+    }
+}
+
+/// Whether the API server may leave a value out because it is the default.
+fn is_dropped(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_str() == "0",
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty() && DROPPED_MAPS.contains(&key),
+    }
 }
 
 /// 64-bit FNV-1a, for checksums of text that nobody needs to be unable to forge.
@@ -53,8 +144,16 @@ pub(crate) fn checksum(text: &str) -> String {
 /// From the `patchMergeKey` tags in `k8s.io/api/core/v1/types.go`.
 pub(crate) fn merge_key(list: &str) -> Option<&'static str> {
     match list {
-        "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "env" | "imagePullSecrets"
-        | "schedulingGates" | "resourceClaims" | "sysctls" | "options" => Some("name"),
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "env"
+        | "imagePullSecrets"
+        | "schedulingGates"
+        | "resourceClaims"
+        | "sysctls"
+        | "options" => Some("name"),
         "volumeMounts" => Some("mountPath"),
         "volumeDevices" => Some("devicePath"),
         "hostAliases" => Some("ip"),
@@ -91,53 +190,65 @@ impl Fnv {
     }
 }
 
-/// Which objects and lists leave a trace of their own.
+/// Which leaves count.
 #[derive(Clone, Copy, PartialEq)]
 enum Presence {
-    /// Those with nothing in them, for a claim.
-    OnlyEmpty,
+    /// Those that will still be there after the API server has read and written the object.
+    Claimed,
     /// All, for the value that has to satisfy a claim.
     Every,
 }
 
-fn collect(value: &Value, key: &str, state: Fnv, presence: Presence, leaves: &mut Vec<u32>) {
-    match value {
-        Value::Null => {}
-        Value::Bool(flag) => leaves.push(state.text(if *flag { "!true" } else { "!false" }).leaf()),
-        Value::Number(number) => leaves.push(state.text("=").text(number.as_str()).leaf()),
-        Value::String(text) => leaves.push(state.text("=").text(text).leaf()),
-        Value::Array(items) => {
-            if items.is_empty() || presence == Presence::Every {
-                leaves.push(state.text("[]").leaf());
-            }
-            let merge_key = merge_key(key);
-            for (index, item) in items.iter().enumerate() {
-                let label = merge_key.and_then(|key| item.get(key)).and_then(Value::as_str);
-                let state = match label {
-                    Some(label) => state.text("/=").text(label),
-                    None => state.text(&format!("/{index}")),
-                };
-                collect(item, "", state, presence, leaves);
-            }
+struct Collector<'l> {
+    presence: Presence,
+    leaves: &'l mut Vec<u32>,
+}
+
+impl Collector<'_> {
+    fn root(&mut self, value: &Value, context: Context<'_>) {
+        self.value(value, context, Fnv::new());
+    }
+
+    fn value(&mut self, value: &Value, context: Context<'_>, state: Fnv) {
+        if let Some(quantity) = canonical_quantity(context, value) {
+            return self.leaves.push(state.text("=").text(&quantity).leaf());
         }
-        Value::Object(map) => {
-            if map.is_empty() || presence == Presence::Every {
-                leaves.push(state.text("{}").leaf());
+        match value {
+            Value::Null => {}
+            Value::Bool(flag) => self.leaves.push(state.text(if *flag { "!true" } else { "!false" }).leaf()),
+            Value::Number(number) => self.leaves.push(state.text("=").text(number.as_str()).leaf()),
+            Value::String(text) => self.leaves.push(state.text("=").text(text).leaf()),
+            Value::Array(items) => {
+                if items.is_empty() || self.presence == Presence::Every {
+                    self.leaves.push(state.text("[]").leaf());
+                }
+                let merge_key = merge_key(context.key);
+                for (index, item) in items.iter().enumerate() {
+                    let label = merge_key.and_then(|key| item.get(key)).and_then(Value::as_str);
+                    let state = match label {
+                        Some(label) => state.text("/=").text(label),
+                        None => state.text(&format!("/{index}")),
+                    };
+                    self.value(item, Context::default(), state);
+                }
             }
-            let quantities = matches!(key, "limits" | "requests" | "overhead");
-            for (key, value) in map {
-                let state = state.text("/").text(key);
-                match canonical_quantity(quantities || key == "sizeLimit", value) {
-                    Some(quantity) => leaves.push(state.text("=").text(&quantity).leaf()),
-                    None => collect(value, key, state, presence, leaves),
+            Value::Object(map) => {
+                if map.is_empty() || self.presence == Presence::Every {
+                    self.leaves.push(state.text("{}").leaf());
+                }
+                for (key, value) in map {
+                    if self.presence == Presence::Every || !is_dropped(value, key) {
+                        let below = Context { parent: context.key, key };
+                        self.value(value, below, state.text("/").text(key));
+                    }
                 }
             }
         }
     }
 }
 
-fn canonical_quantity(expected: bool, value: &Value) -> Option<String> {
-    if !expected {
+fn canonical_quantity(context: Context<'_>, value: &Value) -> Option<String> {
+    if !context.quantity() {
         return None;
     }
     let text = match value {
@@ -159,7 +270,7 @@ mod tests {
         let ours = json!({
             "name": "a", "image": "i", "args": ["x"], "ports": [{"containerPort": 80}], "emptyDir": {},
             "env": [{"name": "A", "value": "1"}, {"name": "B"}],
-            "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}},
+            "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}, "tty": false, "stdin": "", "command": [],
         });
         let theirs = json!({
             "terminationMessagePath": "/dev/termination-log", "emptyDir": {"medium": "Memory"},
@@ -168,8 +279,10 @@ mod tests {
             "env": [{"name": "NEW", "value": "n"}, {"name": "B", "value": ""}, {"name": "A", "value": "1"}],
             "name": "a",
         });
-        assert!(satisfies(&theirs, &claim(&ours)));
-        assert!(satisfies(&ours, &claim(&ours)));
+        let at = Context::default();
+        assert!(satisfies(&theirs, at, &claim(&ours, at)));
+        assert!(satisfies(&ours, at, &claim(&ours, at)));
+        assert!(keeps(&theirs, &ours, at));
     }
 
     #[test]
@@ -183,14 +296,51 @@ mod tests {
             json!({"name": "a", "args": ["x", "y"], "env": [{"name": "A", "value": "1"}], "tty": false}),
             json!(null),
         ] {
-            assert!(!satisfies(&theirs, &claim(&ours)), "{theirs}");
+            assert!(!satisfies(&theirs, Context::default(), &claim(&ours, Context::default())), "{theirs}");
+            assert!(!keeps(&theirs, &ours, Context::default()), "{theirs}");
         }
     }
 
     #[test]
     fn an_unreadable_claim_is_satisfied_by_nothing() {
         for claim in ["A", "AAAA=", "é", "AAA!"] {
-            assert!(!satisfies(&json!({"a": 1}), claim), "{claim}");
+            assert!(!satisfies(&json!({"a": 1}), Context::default(), claim), "{claim}");
+        }
+    }
+
+    #[test]
+    fn quantities_are_known_by_the_keys_that_lead_to_them() {
+        for (parent, key, ours, theirs) in [
+            ("", "overhead", json!({"memory": "1024Mi"}), json!({"memory": "1Gi"})),
+            ("requests", "cpu", json!("0.5"), json!("500m")),
+            ("emptyDir", "sizeLimit", json!("1024Ki"), json!("1Mi")),
+        ] {
+            let at = Context { parent, key };
+            assert!(satisfies(&theirs, at, &claim(&ours, at)) && keeps(&theirs, &ours, at), "{parent}/{key}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_never_empty() {
+        for value in [json!(""), json!(false), json!(0), json!([]), json!({}), json!({"a": [], "b": null})] {
+            let claim = claim(&value, Context::default());
+            assert!(!claim.is_empty() && satisfies(&value, Context::default(), &claim), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_decides_what_a_container_does_is_not_an_addition() {
+        let ours =
+            json!({"name": "a", "image": "i", "securityContext": {"allowPrivilegeEscalation": false}, "tty": false});
+        for (theirs, kept) in [
+            (json!({"name": "a", "image": "i", "securityContext": {"allowPrivilegeEscalation": false}, "x": 1}), true),
+            (json!({"name": "a", "image": "i", "securityContext": {}}), false),
+            (
+                json!({"name": "a", "image": "i", "securityContext": {"allowPrivilegeEscalation": false}, "command": ["x"]}),
+                false,
+            ),
+        ] {
+            assert_eq!(keeps(&theirs, &ours, Context::default()), kept, "{theirs}");
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A container is somebody else's only where that injector's own marker stands on the pod, so a user's container that
 //! happens to be called `istio-proxy` stays the user's.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// How an injector marks a pod, and which containers are then its own.
@@ -22,10 +24,7 @@ const INJECTORS: [Injector; 7] = [
         key: "linkerd.io/proxy-version",
         containers: &["linkerd-proxy", "linkerd-init", "linkerd-debug", "linkerd-network-validator"],
     },
-    Injector {
-        key: "vault.hashicorp.com/agent-inject-status",
-        containers: &["vault-agent", "vault-agent-init"],
-    },
+    Injector { key: "vault.hashicorp.com/agent-inject-status", containers: &["vault-agent", "vault-agent-init"] },
     Injector { key: "dapr.io/enabled", containers: &["daprd"] },
     Injector {
         key: "consul.hashicorp.com/connect-inject-status",
@@ -35,23 +34,23 @@ const INJECTORS: [Injector; 7] = [
     Injector { key: "sidecar.opentelemetry.io/injected", containers: &["otc-container"] },
 ];
 
-/// Whether another injector's marker claims a container of this pod.
-pub(super) fn claims(pod: &Value, container: &str) -> bool {
-    let Some(metadata) = pod.get("metadata") else { return false };
+/// The containers of this pod that another injector's marker claims.
+pub(super) fn containers(pod: &Value) -> BTreeSet<String> {
+    let Some(metadata) = pod.get("metadata") else { return BTreeSet::new() };
     let mark = |key| ["annotations", "labels"].iter().find_map(|map| metadata.get(map)?.get(key)?.as_str());
-    INJECTORS.iter().any(|injector| match mark(injector.key) {
-        None => false,
-        Some(status) if injector.containers.is_empty() => listed(status, container),
-        Some(_) => injector.containers.contains(&container),
-    })
+    let marks = INJECTORS.iter().filter_map(|injector| Some((injector, mark(injector.key)?)));
+    let names = marks.flat_map(|(injector, status)| match injector.containers {
+        [] => listed(status),
+        names => names.iter().map(|name| (*name).to_owned()).collect(),
+    });
+    names.collect()
 }
 
 /// Istio's status annotation lists what it injected.
-fn listed(status: &str, container: &str) -> bool {
-    let Ok(status) = serde_json::from_str::<Value>(status) else { return false };
-    ["containers", "initContainers"].iter().any(|list| {
-        status.get(list).and_then(Value::as_array).is_some_and(|names| names.iter().any(|name| name == container))
-    })
+fn listed(status: &str) -> Vec<String> {
+    let status: Value = serde_json::from_str(status).unwrap_or_default();
+    let lists = ["containers", "initContainers"].iter().filter_map(|list| status.get(list)?.as_array());
+    lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -73,7 +72,7 @@ mod tests {
             (json!({}), "istio-proxy", false),
             (json!({"metadata": {"annotations": 3}}), "istio-proxy", false),
         ] {
-            assert_eq!(claims(&pod, container), claimed, "{pod} {container}");
+            assert_eq!(containers(&pod).contains(container), claimed, "{pod} {container}");
         }
     }
 }

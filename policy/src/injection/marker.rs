@@ -6,10 +6,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::draft::{Draft, Edit, Trace};
+use super::draft::{Draft, Trace};
 use super::fingerprint::checksum;
 use super::reason::Refusal;
+use super::restore::take_back;
 use super::slot::Slot;
+use super::valid::ANNOTATION_BYTES_MAX;
 
 /// The marker: revision, sidecars, and the places that are ours.
 pub const INJECTED: &str = "fedcar.dev/injected";
@@ -17,6 +19,11 @@ pub const INJECTED: &str = "fedcar.dev/injected";
 pub const ORIGINAL: &str = "fedcar.dev/original";
 /// The inverse record is at most this long: annotations share 256 KiB a pod with everybody else's.
 pub const RECORD_BYTES_MAX: usize = 32 * 1024;
+
+/// At most so many places are ours in one pod; the largest catalogue entry takes forty in a pod of ten containers.
+pub(super) const PLACES_MAX: usize = 4096;
+/// Finding every place again looks at so many list items at most.
+const LOOKS_MAX: usize = 1 << 22;
 
 const FORMAT: u64 = 1;
 
@@ -67,10 +74,14 @@ pub(super) fn write(revision: &str, sidecars: Map<String, Value>, draft: &Draft)
             Trace::Made => "",
             Trace::Silent => continue,
         };
-        ours.insert(edit.address().to_owned(), Value::from(claim));
         if let Some(was) = &edit.was {
-            values.insert(edit.address().to_owned(), was.clone());
+            let was = without_earlier(edit.address(), was.clone(), &mut ours, &mut values);
+            // What an earlier sidecar has put there is no original.
+            if !ours.contains_key(edit.address()) {
+                values.insert(edit.address().to_owned(), was);
+            }
         }
+        ours.insert(edit.address().to_owned(), Value::from(claim));
     }
     for (address, was) in draft.missing_above(&annotation(INJECTED)) {
         values.extend(was.map(|was| (address.clone(), was)));
@@ -92,22 +103,58 @@ pub(super) fn write(revision: &str, sidecars: Map<String, Value>, draft: &Draft)
     Annotations { injected, original }
 }
 
-/// The bytes that the inverse record would take.
-pub(super) fn record_bytes(edits: &[Edit]) -> usize {
-    let values = edits.iter().filter(|edit| !matches!(edit.trace, Trace::Silent)).filter_map(|edit| edit.was.as_ref());
-    values.map(|value| serde_json::to_string(value).map_or(0, |text| text.len())).sum()
+/// What stood in a place before an edit replaced it as a whole, without our own earlier edits inside of it: they end with
+/// what they were made in.
+fn without_earlier(
+    address: &str,
+    mut was: Value,
+    ours: &mut Map<String, Value>,
+    values: &mut Map<String, Value>,
+) -> Value {
+    let inside = |key: &String| key.strip_prefix(address).is_some_and(|rest| rest.starts_with('/'));
+    let earlier: Vec<String> = ours.keys().filter(|key| inside(key)).cloned().collect();
+    for key in earlier.iter().rev() {
+        let claim = ours.shift_remove(key);
+        let below = key.get(address.len()..).unwrap_or_default();
+        let claim = claim.as_ref().and_then(Value::as_str).unwrap_or_default();
+        take_back(&mut was, below, claim, values.shift_remove(key));
+    }
+    was
+}
+
+/// JSON punctuation around one address with its value, and around the whole.
+const PER_PLACE: usize = 8;
+const FRAME: usize = 64;
+
+/// The bytes that the inverse record would take, at most.
+pub(super) fn record_bytes(draft: &Draft) -> usize {
+    let length = |address: &str, value: &Value| {
+        address.len() + PER_PLACE + serde_json::to_string(value).map_or(0, |text| text.len())
+    };
+    let edits = draft.edits().iter().filter(|edit| !matches!(edit.trace, Trace::Silent));
+    let replaced = edits.filter_map(|edit| Some(length(edit.address(), edit.was.as_ref()?)));
+    // A marker that counts as absent is replaced too.
+    let stale = [INJECTED, ORIGINAL].map(annotation);
+    let stale = stale.iter().filter_map(|slot| Some(length(slot.address(), slot.find(draft.pod())?)));
+    let bytes: usize = replaced.chain(stale).sum();
+    if bytes == 0 { 0 } else { bytes + FRAME }
 }
 
 /// About how many bytes both annotations will take.
-pub(super) fn bytes(edits: &[Edit]) -> usize {
-    const FRAME: usize = 256;
-    const PER_PLACE: usize = 8;
-    let places = edits.iter().map(|edit| match &edit.trace {
-        Trace::Ours(claim) => edit.address().len() + claim.len() + PER_PLACE,
-        Trace::Made => edit.address().len() + PER_PLACE,
-        Trace::Silent => 0,
+pub(super) fn bytes(draft: &Draft) -> usize {
+    let places = draft.edits().iter().map(|edit| match (&edit.trace, &edit.was) {
+        (Trace::Silent, _) => 0,
+        // With its place in `replaced`.
+        (trace, was) => claim_bytes(trace) + (edit.address().len() + PER_PLACE) * if was.is_some() { 2 } else { 1 },
     });
-    places.sum::<usize>() + record_bytes(edits) + FRAME
+    places.sum::<usize>() + record_bytes(draft) + FRAME
+}
+
+fn claim_bytes(trace: &Trace) -> usize {
+    match trace {
+        Trace::Ours(claim) => claim.len(),
+        Trace::Made | Trace::Silent => 0,
+    }
 }
 
 impl Evidence {
@@ -115,11 +162,18 @@ impl Evidence {
     pub(super) fn read(pod: &Value) -> Option<Result<Self, Refusal>> {
         let annotations = pod.get("metadata")?.get("annotations")?;
         let text = annotations.get(INJECTED)?;
-        Some(Self::parse(text, annotations.get(ORIGINAL)))
+        let evidence = Self::parse(text, annotations.get(ORIGINAL));
+        Some(evidence.and_then(|evidence| {
+            if is_too_much(evidence.marker.ours.len(), pod) { Err(Refusal::BadMarker) } else { Ok(evidence) }
+        }))
     }
 
     fn parse(injected: &Value, original: Option<&Value>) -> Result<Self, Refusal> {
         let text = injected.as_str().ok_or(Refusal::BadMarker)?;
+        let bytes = text.len() + original.and_then(Value::as_str).map_or(0, str::len);
+        if bytes > ANNOTATION_BYTES_MAX {
+            return Err(Refusal::BadMarker);
+        }
         let marker: Marker = serde_json::from_str(text).map_err(|_| Refusal::BadMarker)?;
         if marker.format != FORMAT || !marker.ours.values().all(Value::is_string) {
             return Err(Refusal::BadMarker);
@@ -136,7 +190,10 @@ impl Evidence {
             }
         };
         let complete = marker.replaced.len() == originals.len()
-            && marker.replaced.iter().all(|address| originals.contains_key(address) && marker.ours.contains_key(address));
+            && marker
+                .replaced
+                .iter()
+                .all(|address| originals.contains_key(address) && marker.ours.contains_key(address));
         if !complete {
             return Err(Refusal::BadRecord);
         }
@@ -156,6 +213,19 @@ impl Evidence {
     /// The names of the sidecars that the marker speaks of.
     pub(super) fn sidecars(&self) -> impl Iterator<Item = &str> {
         self.marker.sidecars.keys().map(String::as_str)
+    }
+}
+
+/// Whether so many places could not be found again in this pod in reasonable time.
+pub(super) fn is_too_much(places: usize, pod: &Value) -> bool {
+    places > PLACES_MAX || places.saturating_mul(items(pod)) > LOOKS_MAX
+}
+
+fn items(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => list.iter().fold(list.len(), |sum, item| sum + items(item)),
+        Value::Object(map) => map.values().map(items).sum(),
+        _ => 0,
     }
 }
 

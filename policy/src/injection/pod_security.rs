@@ -96,7 +96,9 @@ pub(super) fn container_faults(
         "forbids capabilities beyond the container runtime's default",
     );
     rule(
-        list(container, "ports").iter().any(|port| port.get("hostPort").and_then(Value::as_u64).is_some_and(|port| port > 0)),
+        list(container, "ports")
+            .iter()
+            .any(|port| port.get("hostPort").and_then(Value::as_u64).is_some_and(|port| port > 0)),
         "forbids host ports",
     );
     rule(seccomp == Some("Unconfined"), "forbids `seccompProfile.type: Unconfined`");
@@ -115,10 +117,15 @@ pub(super) fn container_faults(
 pub(super) fn pod_faults(level: Level, draft: &Draft) -> Vec<String> {
     let mut broken = Vec::new();
     for edit in draft.edits().iter().filter(|edit| matches!(edit.trace, Trace::Ours(_))) {
-        let Some(value) = edit.value(draft.pod()) else { continue };
         let address = edit.address();
+        // Finding a value takes looking through lists.
+        if !["/spec/volumes/", "/spec/host"].iter().any(|place| address.starts_with(place)) {
+            continue;
+        }
+        let Some(value) = edit.value(draft.pod()) else { continue };
         let what = if address.starts_with("/spec/volumes/") {
-            let sources = value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).filter(|key| *key != "name");
+            let sources =
+                value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).filter(|key| *key != "name");
             let forbidden = |source: &str| match level {
                 Level::Baseline => source == "hostPath",
                 Level::Restricted => !RESTRICTED_VOLUMES.contains(&source),

@@ -37,6 +37,9 @@ pub(super) struct RenderedContainer<'s> {
 /// What changes in one of the user's own containers.
 #[derive(Debug)]
 pub(super) struct RenderedApplication<'s> {
+    pub(super) list: &'static str,
+    /// Where it stood in its list without us; now there or further behind.
+    pub(super) index: usize,
     pub(super) container: String,
     pub(super) env: Vec<Piece<'s>>,
     pub(super) env_from: Vec<Piece<'s>>,
@@ -116,15 +119,18 @@ impl<'a> RequestScope<'a> {
         rendering.labels = inject.labels.render(self, &mut budget).map_err(failed)?;
         rendering.annotations = inject.annotations.render(self, &mut budget).map_err(failed)?;
         rendering.pod = inject.pod.render(self, &mut budget).map_err(failed)?;
+        let foreign = foreign::containers(self.pod);
         for (list, init) in [("containers", false), ("initContainers", true)] {
-            for container in PodView(self.pod).list(list) {
+            for (index, container) in PodView(self.pod).list(list).iter().enumerate() {
                 let Some(name) = container.get("name").and_then(Value::as_str) else { continue };
                 let scope = ContainerScope { request: self, container };
                 for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
-                    if foreign::claims(self.pod, name) {
+                    if foreign.contains(name) {
                         continue;
                     }
                     rendering.applications.push(RenderedApplication {
+                        list,
+                        index,
                         container: name.to_owned(),
                         env: application.env.render(&scope, &mut budget).map_err(failed)?,
                         env_from: application.env_from.render(&scope, &mut budget).map_err(failed)?,

@@ -124,7 +124,11 @@ impl Report {
         let reasons: Vec<String> = self
             .with(Outcome::Denied)
             .map(|sidecar| {
-                let details = if sidecar.details.is_empty() { String::new() } else { format!(": {}", sidecar.details.join("; ")) };
+                let details = if sidecar.details.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", sidecar.details.join("; "))
+                };
                 format!("sidecar `{}`: {}{details}", sidecar.name, sidecar.sentence)
             })
             .collect();

@@ -20,10 +20,11 @@ struct Taken {
 }
 
 impl Removed {
-    /// What stood in this place, where exactly the same was claimed of it as is claimed now.
-    pub(super) fn same(&self, address: &str, claim: &str) -> Option<&Value> {
-        let taken = self.0.iter().find(|taken| taken.address == address && taken.claim == claim)?;
-        Some(&taken.value)
+    /// What stood in this place, where the same was claimed of it as is claimed now and it still is what we would put
+    /// there.
+    pub(super) fn same(&self, slot: &Slot, ours: &Value, claim: &str) -> Option<&Value> {
+        let taken = self.0.iter().find(|taken| taken.address == slot.address() && taken.claim == claim)?;
+        fingerprint::keeps(&taken.value, ours, slot.context()).then_some(&taken.value)
     }
 }
 
@@ -41,8 +42,7 @@ pub struct Refused {
 /// Nothing is changed unless everything verifies.
 pub(super) fn restore(pod: &mut Value) -> Result<Removed, Refused> {
     let refuse = |code| Refused { code, place: None };
-    let evidence =
-        Evidence::read(pod).ok_or_else(|| refuse(Refusal::NotInjected))?.map_err(refuse)?;
+    let evidence = Evidence::read(pod).ok_or_else(|| refuse(Refusal::NotInjected))?.map_err(refuse)?;
     verify(pod, &evidence)?;
     Ok(take_out(pod, &evidence))
 }
@@ -53,8 +53,9 @@ pub(super) fn restore(pod: &mut Value) -> Result<Removed, Refused> {
 /// a replacement of ours and holds nothing.
 pub(super) fn verify(pod: &Value, evidence: &Evidence) -> Result<(), Refused> {
     for (address, claim) in evidence.places().filter(|(_, claim)| !claim.is_empty()) {
-        let satisfied = match Slot::resolve(pod, address).and_then(|slot| slot.find(pod)) {
-            Some(value) => fingerprint::satisfies(value, claim),
+        let slot = Slot::resolve(pod, address);
+        let satisfied = match slot.as_ref().and_then(|slot| Some((slot, slot.find(pod)?))) {
+            Some((slot, value)) => fingerprint::satisfies(value, slot.context(), claim),
             None => evidence.original(address).is_none(),
         };
         if !satisfied {
@@ -72,17 +73,21 @@ fn take_out(pod: &mut Value, evidence: &Evidence) -> Removed {
         }
     }
     for (address, claim) in evidence.places().rev() {
-        let Some(slot) = Slot::resolve(pod, address) else { continue };
-        let made = claim.is_empty();
-        if made && !slot.find(pod).is_some_and(is_empty) {
-            continue;
-        }
-        let taken = put_back(pod, &slot, evidence.original(address).cloned());
-        if let (false, Some(value)) = (made, taken) {
+        let taken = take_back(pod, address, claim, evidence.original(address).cloned());
+        if let (false, Some(value)) = (claim.is_empty(), taken) {
             removed.push(Taken { address: address.to_owned(), claim: claim.to_owned(), value });
         }
     }
     Removed(removed)
+}
+
+/// Undoes one edit, as the marker names it, and hands out what stood there; what we made stays while it holds something.
+pub(super) fn take_back(root: &mut Value, address: &str, claim: &str, was: Option<Value>) -> Option<Value> {
+    let slot = Slot::resolve(root, address)?;
+    if claim.is_empty() && !slot.find(root).is_some_and(is_empty) {
+        return None;
+    }
+    put_back(root, &slot, was)
 }
 
 fn is_empty(value: &Value) -> bool {

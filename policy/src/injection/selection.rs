@@ -44,7 +44,9 @@ pub(super) struct Selected<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Inject; a failure denies where it is required.
-    Inject { required: bool },
+    Inject {
+        required: bool,
+    },
     Skip,
     Deny,
 }
@@ -189,7 +191,12 @@ impl<'a> Subject<'a> {
 
 /// What a set of maps says about a sidecar: the key for this one first, then the key for all, each in the first map
 /// that has it.
-fn switch(maps: &[Option<&Map<String, Value>>], whose: &str, sidecar: &str, warnings: &mut Vec<String>) -> Option<bool> {
+fn switch(
+    maps: &[Option<&Map<String, Value>>],
+    whose: &str,
+    sidecar: &str,
+    warnings: &mut Vec<String>,
+) -> Option<bool> {
     for key in [&format!("{SWITCH_PREFIX}{sidecar}"), SWITCH_ALL] {
         for value in maps.iter().flatten().filter_map(|map| map.get(key)) {
             match value.as_str() {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fingerprint::{checksum, merge_key};
+use super::fingerprint::{Context, checksum, merge_key};
 use crate::read::child;
 
 /// A place, relative to the pod (the object itself, or its pod template).
@@ -63,6 +63,15 @@ impl Slot {
         }
     }
 
+    /// The keys that lead to this place, for its claim.
+    pub(super) fn context(&self) -> Context<'_> {
+        match self.steps.as_slice() {
+            [.., Step::Key(parent), Step::Key(key)] => Context { parent, key },
+            [.., Step::Key(key)] => Context { parent: "", key },
+            _ => Context::default(),
+        }
+    }
+
     /// The value in this place.
     pub(super) fn find<'v>(&self, pod: &'v Value) -> Option<&'v Value> {
         self.steps.iter().try_fold(pod, |value, step| match step {
@@ -92,7 +101,8 @@ impl Slot {
                 }
                 Value::Array(items) => {
                     let list = slot.last_key();
-                    let (index, item) = items.iter().enumerate().find(|(_, item)| label(list, item) == token)?;
+                    // Of two of one name the later one counts, as it does for the kubelet.
+                    let (index, item) = items.iter().enumerate().rfind(|(_, item)| is_labelled(list, item, &token))?;
                     (slot.item(index, item), item)
                 }
                 _ => return None,
@@ -135,6 +145,14 @@ pub(super) fn label(list: &str, item: &Value) -> String {
     match merge_key(list).and_then(text) {
         Some(name) => name.to_owned(),
         None => checksum(&sorted(item).to_string()),
+    }
+}
+
+/// Whether an item has a label; without making the label where the item has a merge key.
+fn is_labelled(list: &str, item: &Value, wanted: &str) -> bool {
+    match merge_key(list).and_then(|key| item.get(key)).and_then(Value::as_str) {
+        Some(name) => name == wanted,
+        None => label(list, item) == wanted,
     }
 }
 

@@ -125,10 +125,22 @@ mod tests {
             (json!({"name": "a", "image": "i", "restartPolicy": "Always"}), Form::Container, 1),
             (json!({"name": "a", "image": "i", "readinessProbe": {}}), Form::Init, 1),
             (json!({"name": "a", "image": "i", "readinessProbe": {}}), Form::Sidecar, 0),
-            (json!({"name": "a", "image": "i", "ports": [{"containerPort": 0}, {"containerPort": 65536}]}), Form::Init, 2),
+            (
+                json!({"name": "a", "image": "i", "ports": [{"containerPort": 0}, {"containerPort": 65536}]}),
+                Form::Init,
+                2,
+            ),
             (json!({"name": "a", "image": "i", "ports": [{"containerPort": "80"}]}), Form::Init, 1),
-            (json!({"name": "a", "image": "i", "volumeMounts": [{"mountPath": "/a"}, {"mountPath": "/a"}]}), Form::Init, 1),
-            (json!({"name": "a", "image": "i", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "500m"}}}), Form::Init, 1),
+            (
+                json!({"name": "a", "image": "i", "volumeMounts": [{"mountPath": "/a"}, {"mountPath": "/a"}]}),
+                Form::Init,
+                1,
+            ),
+            (
+                json!({"name": "a", "image": "i", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "500m"}}}),
+                Form::Init,
+                1,
+            ),
             (json!({"name": "a", "image": "i", "resources": {"requests": {"cpu": "lots"}}}), Form::Init, 1),
             (json!(7), Form::Init, 1),
         ] {

@@ -125,8 +125,7 @@ impl Workload {
         if name.is_empty() {
             return itself();
         }
-        let reference =
-            |kind: &str, name: &str, found| Self { kind: kind.to_owned(), name: name.to_owned(), found };
+        let reference = |kind: &str, name: &str, found| Self { kind: kind.to_owned(), name: name.to_owned(), found };
         match owner_kind {
             "ReplicaSet" => {
                 let hash = metadata
@@ -134,9 +133,7 @@ impl Workload {
                     .and_then(|labels| labels.get("pod-template-hash"))
                     .and_then(Value::as_str);
                 match hash.and_then(|hash| name.strip_suffix(hash)).and_then(|rest| rest.strip_suffix('-')) {
-                    Some(deployment) if !deployment.is_empty() => {
-                        reference("Deployment", deployment, Found::Derived)
-                    }
+                    Some(deployment) if !deployment.is_empty() => reference("Deployment", deployment, Found::Derived),
                     _ => reference("ReplicaSet", name, Found::Reference),
                 }
             }
@@ -208,7 +205,11 @@ mod tests {
             (json!({"name": "p", "ownerReferences": 7}), "Pod", "p", Found::Itself),
         ] {
             let workload = Workload::of(WorkloadKind::Pod, metadata.as_object());
-            assert_eq!((workload.kind.as_str(), workload.name.as_str(), workload.found), (kind, name, found), "{metadata}");
+            assert_eq!(
+                (workload.kind.as_str(), workload.name.as_str(), workload.found),
+                (kind, name, found),
+                "{metadata}"
+            );
         }
     }
 }

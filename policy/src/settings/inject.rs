@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Known;
 use crate::expression::template::{RenderError, Template};
 use crate::expression::{Budget, Scope};
-use crate::injection::fingerprint;
+use crate::injection::fingerprint::{self, Context};
 use crate::read::{Node, Problems};
 
 /// The variables that a template may use.
@@ -146,7 +146,14 @@ pub struct Piece<'s> {
 }
 
 impl Pieces {
-    fn compile(value: &Value, pointer: &str, strip: &str, names: &[&str], known: &Known, problems: &mut Problems) -> Self {
+    fn compile(
+        value: &Value,
+        pointer: &str,
+        strip: &str,
+        names: &[&str],
+        known: &Known,
+        problems: &mut Problems,
+    ) -> Self {
         let template = match Template::compile(value, names, known) {
             Ok(template) => template,
             Err(found) => {
@@ -194,14 +201,15 @@ impl Pieces {
     }
 }
 
+/// The pieces of a list or an object, each with its claim; `null` brings nothing, as in Kubernetes.
 fn split(value: Value) -> Box<dyn Iterator<Item = (String, Value, String)>> {
     match value {
-        Value::Array(items) => Box::new(items.into_iter().map(|item| {
-            let claim = fingerprint::claim(&item);
+        Value::Array(items) => Box::new(items.into_iter().filter(|item| !item.is_null()).map(|item| {
+            let claim = fingerprint::claim(&item, Context::default());
             (String::new(), item, claim)
         })),
-        Value::Object(map) => Box::new(map.into_iter().map(|(key, value)| {
-            let claim = fingerprint::claim(&value);
+        Value::Object(map) => Box::new(map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
+            let claim = fingerprint::claim(&value, Context { parent: "", key: &key });
             (key, value, claim)
         })),
         _ => Box::new(std::iter::empty()),
@@ -284,13 +292,23 @@ impl InjectedContainer {
                 problems.add(&node.pointer, format!("`{required}` is missing"));
             }
         }
-        if form == Some(Form::Sidecar) && known.native_sidecars() {
-            container.entry("restartPolicy").or_insert_with(|| Value::from("Always"));
+        // What it runs as in this cluster, which is also what it must be valid as.
+        let mut stands_as = form.unwrap_or(Form::Container);
+        if form == Some(Form::Sidecar) {
+            let always = container.get("restartPolicy").is_none_or(|policy| policy.is_null() || policy == "Always");
+            match (known.native_sidecars(), always) {
+                (true, true) => drop(container.insert("restartPolicy".to_owned(), Value::from("Always"))),
+                (false, true) => drop(container.shift_remove("restartPolicy")),
+                (_, false) => {}
+            }
+            if !known.native_sidecars() {
+                stands_as = fallback.form;
+            }
         }
         let list = Value::Array(vec![Value::Object(container)]);
         let pieces = Pieces::compile(&list, &node.pointer, "/0", &NAMES, known, problems);
         for value in pieces.constants() {
-            for fault in crate::injection::container_faults(value, form.unwrap_or(Form::Container)) {
+            for fault in crate::injection::container_faults(value, stands_as) {
                 problems.add(&node.pointer, fault);
             }
         }
@@ -306,11 +324,8 @@ impl Fallback {
             fallback.form = form.choice(&[("container", Form::Container), ("init", Form::Init)], problems)?;
         }
         if let Some(jobs) = fields.optional("jobs") {
-            let choices = [
-                ("skip", JobFallback::Skip),
-                ("container", JobFallback::Container),
-                ("reject", JobFallback::Reject),
-            ];
+            let choices =
+                [("skip", JobFallback::Skip), ("container", JobFallback::Container), ("reject", JobFallback::Reject)];
             fallback.jobs = jobs.choice(&choices, problems)?;
         }
         fields.finish(problems);

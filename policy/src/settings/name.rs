@@ -5,7 +5,9 @@ pub fn is_dns_label(text: &str) -> bool {
     const LONGEST: usize = 63;
     let bytes = text.as_bytes();
     let inner = bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-');
-    inner && bytes.len() <= LONGEST && matches!((bytes.first(), bytes.last()), (Some(a), Some(b)) if *a != b'-' && *b != b'-')
+    inner
+        && bytes.len() <= LONGEST
+        && matches!((bytes.first(), bytes.last()), (Some(a), Some(b)) if *a != b'-' && *b != b'-')
 }
 
 /// A label value: empty, or at most 63 of `[A-Za-z0-9-_.]` with a letter or digit at both ends.

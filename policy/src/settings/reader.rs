@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::inject::read_names;
 use super::sidecar::read_name;
 use super::{Cluster, Guardrail, Known, Match, Mode, OnFault, Origin, Settings, Sidecar};
-use super::inject::read_names;
 use crate::read::{Node, Problem, Problems, did_you_mean};
 
 const SCHEMA_VERSION: u64 = 1;
@@ -39,8 +39,7 @@ fn read_all(root: &Node<'_>, problems: &mut Problems) -> Option<Settings> {
     let faults = [("allow", OnFault::Allow), ("deny", OnFault::Deny)];
     let on_fault = fields.optional("onFault").map_or(Some(OnFault::Deny), |node| node.choice(&faults, problems));
     let labels = [("optional", false), ("required", true)];
-    let labels_required =
-        fields.optional("namespaceLabels").map_or(Some(false), |node| node.choice(&labels, problems));
+    let labels_required = fields.optional("namespaceLabels").map_or(Some(false), |node| node.choice(&labels, problems));
     let mut protected = read_names(fields.optional("protectedNamespaces"), problems);
     let engine = fields.optional("engineNamespace").and_then(|node| node.filled_text(problems)).unwrap_or("kubewarden");
     protected.push(engine.to_owned());
@@ -80,8 +79,7 @@ fn read_cluster(node: &Node<'_>, problems: &mut Problems) -> Option<Cluster> {
     }
     let mut native_sidecars = false;
     if let Some(mut capabilities) = fields.optional("capabilities").and_then(|node| node.fields(problems)) {
-        native_sidecars =
-            capabilities.optional("nativeSidecars").and_then(|node| node.flag(problems)).unwrap_or(false);
+        native_sidecars = capabilities.optional("nativeSidecars").and_then(|node| node.flag(problems)).unwrap_or(false);
         capabilities.finish(problems);
     }
     fields.finish(problems);

@@ -55,7 +55,8 @@ impl Selector {
     pub fn matches(&self, labels: Option<&Map<String, Value>>) -> bool {
         self.0.iter().all(|requirement| {
             let value = labels.and_then(|labels| labels.get(&requirement.key));
-            let listed = || value.and_then(Value::as_str).is_some_and(|text| requirement.values.iter().any(|v| v == text));
+            let listed =
+                || value.and_then(Value::as_str).is_some_and(|text| requirement.values.iter().any(|v| v == text));
             match requirement.operator {
                 Operator::In => listed(),
                 Operator::NotIn => value.is_none() || !listed(),

@@ -184,7 +184,8 @@ impl Sidecar {
             node.choice(&[("skip", OnConflict::Skip), ("deny", OnConflict::Deny)], problems)
         });
         let host_network = fields.optional("allowHostNetwork").and_then(|node| node.flag(problems)).unwrap_or(false);
-        let os = fields.optional("os").map_or_else(|| vec!["linux".to_owned()], |node| read_names(Some(node), problems));
+        let os =
+            fields.optional("os").map_or_else(|| vec!["linux".to_owned()], |node| read_names(Some(node), problems));
         let architectures = read_names(fields.optional("architectures"), problems);
         let matching = Match::read(fields.optional("match"), problems);
         let conflicts = fields.optional("conflicts").and_then(|node| ConflictRules::read(&node, problems));
@@ -264,7 +265,9 @@ fn set_sidecar(known: &mut Known, name: &str, version: &str) {
 /// Whether an expression may read more of the namespace than its name; rather once too often than not.
 fn reads_namespace_labels(expression: &str) -> bool {
     expression.split("namespace").skip(1).any(|rest| {
-        !rest.strip_prefix(".name").is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+        !rest
+            .strip_prefix(".name")
+            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
     })
 }
 

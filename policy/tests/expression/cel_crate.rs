@@ -38,10 +38,7 @@ fn theirs(env: &Arc<Env>, source: &str, scope: &Value) -> Option<Value> {
 }
 
 fn ours(source: &str, scope: &Value) -> Option<Value> {
-    Expression::parse(source)
-        .ok()?
-        .evaluate(&Names(scope), &mut Budget::new(100_000))
-        .ok()?
+    Expression::parse(source).ok()?.evaluate(&Names(scope), &mut Budget::new(100_000)).ok()?
 }
 
 fn to_cel(value: &Value) -> cel::Value {
@@ -55,11 +52,9 @@ fn to_cel(value: &Value) -> cel::Value {
         },
         Value::String(text) => text.as_str().into(),
         Value::Array(items) => items.iter().map(to_cel).collect::<Vec<_>>().into(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (key.clone(), to_cel(value)))
-            .collect::<HashMap<_, _>>()
-            .into(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect::<HashMap<_, _>>().into()
+        }
     }
 }
 
@@ -103,8 +98,5 @@ fn where_both_have_a_value_it_is_the_same() {
         }
     }
     assert!(differ.is_empty(), "{}", differ.join("\n"));
-    assert!(
-        agree >= listed["agree"].as_u64().unwrap(),
-        "only {agree} cases have a value on both sides"
-    );
+    assert!(agree >= listed["agree"].as_u64().unwrap(), "only {agree} cases have a value on both sides");
 }

@@ -8,12 +8,7 @@ use super::Names;
 
 /// Runs on a stack as small as a Wasm module's.
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    std::thread::Builder::new()
-        .stack_size(1 << 20)
-        .spawn(test)
-        .unwrap()
-        .join()
-        .unwrap();
+    std::thread::Builder::new().stack_size(1 << 20).spawn(test).unwrap().join().unwrap();
 }
 
 fn message(source: &str, units: u64) -> String {
@@ -27,35 +22,19 @@ fn message(source: &str, units: u64) -> String {
 #[test]
 fn deep_sources_are_refused() {
     on_a_small_stack(|| {
-        for (open, close) in [
-            ("(", ")"),
-            ("[", "]"),
-            ("!", ""),
-            ("-", ""),
-            ("{'a':", "}"),
-            ("size(", ")"),
-            ("a?b:", "c"),
-            ("a[", "]"),
-        ] {
+        for (open, close) in
+            [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("{'a':", "}"), ("size(", ")"), ("a?b:", "c"), ("a[", "]")]
+        {
             let source = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
             let message = Expression::parse(&source).unwrap_err().message;
             assert!(message.contains("deep"), "{open}: {message}");
         }
-        for (chain, end) in [
-            ("1 + ", "1"),
-            ("a && ", "a"),
-            ("a.", "b"),
-            ("[1].map(x, ", "x"),
-            ("a.?b.", "c"),
-        ] {
+        for (chain, end) in [("1 + ", "1"), ("a && ", "a"), ("a.", "b"), ("[1].map(x, ", "x"), ("a.?b.", "c")] {
             let message = Expression::parse(&(chain.repeat(10_000) + end)).unwrap_err().message;
             assert!(message.contains("deep"), "{chain}: {message}");
         }
         let suffixes = format!("a{}", "[0]".repeat(10_000));
-        assert_eq!(
-            Expression::parse(&suffixes).unwrap_err().message,
-            "expression is too deep"
-        );
+        assert_eq!(Expression::parse(&suffixes).unwrap_err().message, "expression is too deep");
     });
 }
 
@@ -77,10 +56,7 @@ fn long_sources_are_refused() {
     assert_eq!(message(&literal, 10_000), "expression is longer than 65536 bytes");
     let many = format!("[{}]", "1,".repeat(1 << 20));
     assert_eq!(message(&many, 10_000), "expression is longer than 65536 bytes");
-    assert_eq!(
-        message(&" ".repeat(1 << 20), 10_000),
-        "expression is longer than 65536 bytes"
-    );
+    assert_eq!(message(&" ".repeat(1 << 20), 10_000), "expression is longer than 65536 bytes");
 }
 
 #[test]
@@ -116,12 +92,7 @@ fn a_spent_budget_stays_spent() {
     let expression = Expression::parse("[1, 2, 3].map(x, x * x)").unwrap();
     assert!(expression.evaluate(&Names(&json!({})), &mut budget).is_err());
     assert_eq!(budget.remaining(), 0);
-    assert!(
-        Expression::parse("1")
-            .unwrap()
-            .evaluate(&Names(&json!({})), &mut budget)
-            .is_err()
-    );
+    assert!(Expression::parse("1").unwrap().evaluate(&Names(&json!({})), &mut budget).is_err());
 }
 
 #[test]

@@ -88,14 +88,8 @@ fn source() -> impl Strategy<Value = String> {
             Just("!"),
             Just("-"),
         ];
-        let loops = prop_oneof![
-            Just("map"),
-            Just("filter"),
-            Just("all"),
-            Just("exists"),
-            Just("exists_one"),
-            Just("optMap"),
-        ];
+        let loops =
+            prop_oneof![Just("map"), Just("filter"), Just("all"), Just("exists"), Just("exists_one"), Just("optMap"),];
         prop_oneof![
             (inner.clone(), operator, inner.clone()).prop_map(|(a, operator, b)| format!("({a}{operator}{b})")),
             (inner.clone(), method).prop_map(|(a, name)| format!("{a}.{name}()")),
@@ -128,10 +122,7 @@ fn json_value(text: &'static str) -> impl Strategy<Value = Value> {
 }
 
 fn evaluate(source: &str, scope: &Value) -> Option<Value> {
-    Expression::parse(source)
-        .ok()?
-        .evaluate(&Names(scope), &mut Budget::new(10_000))
-        .ok()?
+    Expression::parse(source).ok()?.evaluate(&Names(scope), &mut Budget::new(10_000)).ok()?
 }
 
 proptest! {
@@ -201,10 +192,9 @@ proptest! {
 fn without_special_items(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(without_special_items).collect(),
-        Value::Object(map) => map
-            .into_iter()
-            .map(|(key, value)| ("k".to_owned() + &key, without_special_items(value)))
-            .collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| ("k".to_owned() + &key, without_special_items(value))).collect()
+        }
         other => other,
     }
 }

@@ -9,11 +9,7 @@ fn parse(text: &str) -> Quantity {
 }
 
 fn pairs<'t>(table: &'t serde_json::Value, key: &str) -> impl Iterator<Item = (&'t str, &'t str)> {
-    table[key]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))
+    table[key].as_array().unwrap().iter().map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))
 }
 
 #[test]
@@ -45,11 +41,7 @@ fn equal_amounts() {
     let table = table("quantities.json");
     for (left, right) in pairs(&table, "equal") {
         assert_eq!(parse(left), parse(right), "{left} {right}");
-        assert_eq!(
-            parse(&format!("-{left}")),
-            parse(&format!("-{right}")),
-            "-{left} -{right}"
-        );
+        assert_eq!(parse(&format!("-{left}")), parse(&format!("-{right}")), "-{left} -{right}");
     }
 }
 
@@ -58,10 +50,7 @@ fn ascending_amounts() {
     let table = table("quantities.json");
     for (less, greater) in pairs(&table, "ascending") {
         assert!(parse(less) < parse(greater), "{less} {greater}");
-        assert!(
-            parse(&format!("-{less}")) > parse(&format!("-{greater}")),
-            "-{less} -{greater}"
-        );
+        assert!(parse(&format!("-{less}")) > parse(&format!("-{greater}")), "-{less} -{greater}");
     }
 }
 
@@ -87,19 +76,9 @@ fn zero_takes_the_suffix_of_the_other() {
 
 #[test]
 fn percentages() {
-    let cases = [
-        ("1", 5, "50m"),
-        ("128Mi", 50, "64Mi"),
-        ("3", 33, "990m"),
-        ("1n", 1, "1n"),
-        ("-1n", 1, "-1n"),
-    ];
+    let cases = [("1", 5, "50m"), ("128Mi", 50, "64Mi"), ("3", 33, "990m"), ("1n", 1, "1n"), ("-1n", 1, "-1n")];
     for (text, percent, scaled) in cases {
-        assert_eq!(
-            parse(text).scale_percent(percent).canonical(),
-            scaled,
-            "{percent} % of {text}"
-        );
+        assert_eq!(parse(text).scale_percent(percent).canonical(), scaled, "{percent} % of {text}");
     }
     let five_percent = parse("100Mi").scale_percent(5);
     assert_eq!(five_percent.round_up_to_unit().canonical(), "5Mi");

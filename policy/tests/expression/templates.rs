@@ -11,12 +11,7 @@ fn outcome(case: &Value) -> (&'static str, Value) {
     let nothing = json!({});
     let scope = case.get("scope").unwrap_or(&nothing);
     let names: Vec<&str> = match case.get("names") {
-        Some(names) => names
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|name| name.as_str().unwrap())
-            .collect(),
+        Some(names) => names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect(),
         None => scope.as_object().unwrap().keys().map(String::as_str).collect(),
     };
     let known = Names(case.get("known").unwrap_or(&nothing));
@@ -30,12 +25,7 @@ fn outcome(case: &Value) -> (&'static str, Value) {
     match template.render(&Names(scope), &mut Budget::new(100_000)) {
         Ok(Some(value)) => ("render", value),
         Ok(None) => ("absent", json!(true)),
-        Err(RenderError {
-            path,
-            message,
-            expression,
-            offset,
-        }) => ("error", json!([path, message, expression, offset])),
+        Err(RenderError { path, message, expression, offset }) => ("error", json!([path, message, expression, offset])),
     }
 }
 
@@ -63,10 +53,7 @@ fn numbers_keep_their_text() {
     let scope: Value =
         serde_json::from_str(r#"{"x": {"a": 1.50, "b": 1e400, "c": 123456789012345678901234567890}}"#).unwrap();
     let template = Template::compile(&json!({ "all": "${x}", "one": "${x.a}" }), &["x"], &Names(&json!({}))).unwrap();
-    let rendered = template
-        .render(&Names(&scope), &mut Budget::new(1000))
-        .unwrap()
-        .unwrap();
+    let rendered = template.render(&Names(&scope), &mut Budget::new(1000)).unwrap().unwrap();
     let expected = r#"{"all":{"a":1.50,"b":1e400,"c":123456789012345678901234567890},"one":1.50}"#;
     // serde_json normalises the exponent's sign when it reads.
     assert_eq!(rendered.to_string().replace("e+400", "e400"), expected);
@@ -76,10 +63,7 @@ fn numbers_keep_their_text() {
 fn key_order_is_kept() {
     let value = json!({ "z": "${1}", "a": "${x}", "m": { "y": 1, "b": "${x}" } });
     let template = Template::compile(&value, &["x"], &Names(&json!({}))).unwrap();
-    let rendered = template
-        .render(&Names(&json!({ "x": 2 })), &mut Budget::new(1000))
-        .unwrap()
-        .unwrap();
+    let rendered = template.render(&Names(&json!({ "x": 2 })), &mut Budget::new(1000)).unwrap().unwrap();
     assert_eq!(rendered.to_string(), r#"{"z":1,"a":2,"m":{"y":1,"b":2}}"#);
 }
 
@@ -92,21 +76,12 @@ fn conditions_hold_or_not() {
     let condition = compile(json!("${vars.on && pod.x == 1}")).unwrap();
     assert_eq!(condition.constant(), None);
     let mut budget = Budget::new(1000);
-    assert_eq!(
-        condition.holds(&Names(&json!({ "pod": { "x": 1 } })), &mut budget),
-        Ok(true)
-    );
-    assert_eq!(
-        condition.holds(&Names(&json!({ "pod": { "x": 2 } })), &mut budget),
-        Ok(false)
-    );
+    assert_eq!(condition.holds(&Names(&json!({ "pod": { "x": 1 } })), &mut budget), Ok(true));
+    assert_eq!(condition.holds(&Names(&json!({ "pod": { "x": 2 } })), &mut budget), Ok(false));
     let error = condition.holds(&Names(&json!({ "pod": {} })), &mut budget).unwrap_err();
     assert_eq!((error.message.as_str(), error.path.as_str()), ("no such key `x`", ""));
     assert_eq!(compile(json!("true")).unwrap_err().len(), 1);
-    assert_eq!(
-        compile(json!("${vars.nope}")).unwrap_err()[0].message,
-        "no such key `nope` at byte 7"
-    );
+    assert_eq!(compile(json!("${vars.nope}")).unwrap_err()[0].message, "no such key `nope` at byte 7");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Fitting;
 use super::volumes::position;
-use crate::injection::fingerprint;
+use crate::injection::fingerprint::{self, Context};
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
 use crate::injection::render::RenderedApplication;
@@ -15,16 +15,14 @@ use crate::settings::Piece;
 
 impl Fitting<'_, '_> {
     pub(super) fn application(&mut self, application: RenderedApplication<'_>) -> Result<(), Fault> {
-        let name = application.container;
-        let container = ["containers", "initContainers"].into_iter().find_map(|list| {
-            let items = PodView(self.draft.pod()).list(list);
-            let index = position(items, &name)?;
-            Some(Slot::of(&["spec", list]).item(index, items.get(index)?))
-        });
+        let RenderedApplication { list, index, container: name, env, env_from, volume_mounts, lifecycle } = application;
+        let mut items = PodView(self.draft.pod()).list(list).iter().enumerate().skip(index);
+        let container = items.find(|(_, item)| item.get("name").is_some_and(|found| *found == name));
+        let container = container.map(|(index, item)| Slot::of(&["spec", list]).item(index, item));
         // A container that the user's own conflict rule let us replace is no application any more.
         let Some(container) = container else { return Ok(()) };
         let rules = self.sidecar.conflicts;
-        for piece in &application.env {
+        for piece in &env {
             let Some(variable) = piece.value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
                 self.faults.push(format!("application `{name}`: an environment variable has no name"));
                 continue;
@@ -39,7 +37,7 @@ impl Fitting<'_, '_> {
                 }
             }
         }
-        for piece in &application.env_from {
+        for piece in &env_from {
             let list = container.key("envFrom");
             let items = self.draft.items(&list);
             let ours = label("envFrom", &piece.value);
@@ -47,10 +45,10 @@ impl Fitting<'_, '_> {
                 self.insert(&list, items.len(), piece)?;
             }
         }
-        for piece in application.volume_mounts {
+        for piece in volume_mounts {
             self.application_mount(&container, &name, piece)?;
         }
-        for piece in &application.lifecycle {
+        for piece in &lifecycle {
             let slot = container.key("lifecycle").key(&piece.key);
             self.settle(slot, piece, rules.lifecycle, &format!("lifecycle `{}` of `{name}`", piece.key))?;
         }
@@ -67,7 +65,7 @@ impl Fitting<'_, '_> {
         }
         let list = container.key("volumeMounts");
         let items = self.draft.items(&list);
-        match items.iter().position(|theirs| text(theirs, "mountPath") == path) {
+        match items.iter().rposition(|theirs| text(theirs, "mountPath") == path) {
             None => self.insert(&list, items.len(), &piece),
             Some(index) => {
                 let slot = list.item(index, items.get(index).unwrap_or(&Value::Null));
@@ -83,7 +81,7 @@ impl Fitting<'_, '_> {
         if value == *piece.value {
             return piece;
         }
-        let claim = fingerprint::claim(&value);
+        let claim = fingerprint::claim(&value, Context::default());
         Piece { key: piece.key, value: Cow::Owned(value), claim: claim.into() }
     }
 }

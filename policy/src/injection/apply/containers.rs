@@ -93,9 +93,9 @@ impl Fitting<'_, '_> {
 
     /// Where a container of this name stands; names are unique across all lists.
     fn find_container(&self, name: &str) -> Option<(&'static str, usize)> {
-        ["containers", "initContainers"].into_iter().find_map(|list| {
-            position(PodView(self.draft.pod()).list(list), name).map(|index| (list, index))
-        })
+        ["containers", "initContainers"]
+            .into_iter()
+            .find_map(|list| position(PodView(self.draft.pod()).list(list), name).map(|index| (list, index)))
     }
 
     /// Ports that another container of the pod already declares: they share one network namespace.
@@ -103,7 +103,9 @@ impl Fitting<'_, '_> {
         let Some(ours) = piece.value.as_object() else { return };
         let pod = PodView(self.draft.pod());
         let running = pod.list("containers").iter().chain(
-            pod.list("initContainers").iter().filter(|one| one.get("restartPolicy").is_some_and(|policy| policy == "Always")),
+            pod.list("initContainers")
+                .iter()
+                .filter(|one| one.get("restartPolicy").is_some_and(|policy| policy == "Always")),
         );
         let mut found = Vec::new();
         for theirs in running.filter_map(Value::as_object) {
@@ -122,7 +124,11 @@ impl Fitting<'_, '_> {
                     };
                     let number = port.get("containerPort").and_then(Value::as_u64).unwrap_or_default();
                     let protocol = protocol(port);
-                    found.push(format!("port {number}/{protocol} of `{}` is also one of `{}`", name(ours), name(theirs)));
+                    found.push(format!(
+                        "port {number}/{protocol} of `{}` is also one of `{}`",
+                        name(ours),
+                        name(theirs)
+                    ));
                 }
             }
         }
@@ -158,7 +164,8 @@ fn index_for(items: &[Value], place: &Position) -> Result<usize, String> {
 pub(in crate::injection) fn stands_well(items: &[Value], placed: &Placed) -> bool {
     let Some(own) = position(items, &placed.name) else { return false };
     let names = || items.iter().enumerate().filter_map(|(index, item)| Some((index, item.get("name")?.as_str()?)));
-    let meant = |list: &[String], name: &str| list.iter().any(|one| one == name || (one == EVERY && name != placed.name));
+    let meant =
+        |list: &[String], name: &str| list.iter().any(|one| one == name || (one == EVERY && name != placed.name));
     names().all(|(index, name)| {
         (!meant(&placed.position.before, name) || own < index) && (!meant(&placed.position.after, name) || own > index)
     })

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::Fitting;
-use crate::injection::fingerprint;
+use crate::injection::fingerprint::{self, Context};
 use crate::injection::reason::Fault;
 use crate::injection::slot::{Slot, label};
 use crate::injection::valid;
@@ -45,7 +45,7 @@ impl Fitting<'_, '_> {
     /// Puts a value in a place: an equal one is left alone, another one settled by the rule.
     pub(super) fn settle(&mut self, slot: Slot, piece: &Piece<'_>, rule: Rule, what: &str) -> Result<(), Fault> {
         let theirs = slot.find(self.draft.pod()).filter(|theirs| !theirs.is_null());
-        let equal = theirs.is_some_and(|theirs| *theirs == *piece.value);
+        let equal = theirs.is_some_and(|theirs| fingerprint::same(theirs, &piece.value, slot.context()));
         if theirs.is_none() || (!equal && self.replaces(rule, what)) {
             return self.put(slot, piece);
         }
@@ -55,12 +55,18 @@ impl Fitting<'_, '_> {
     fn merge(&mut self, slot: Slot, key: &str, piece: Piece<'_>) -> Result<(), Fault> {
         let list_of_items = fingerprint::merge_key(key).is_some() || APPENDED.contains(&key);
         match (slot.find(self.draft.pod()), piece.value.as_ref()) {
-            (Some(Value::Object(_)), Value::Object(_)) => {
+            (_, Value::Null) => Ok(()),
+            // Key by key also where there is nothing yet: then what others add beside ours stays theirs.
+            (None | Some(Value::Null | Value::Object(_)), Value::Object(_)) => {
                 let Value::Object(ours) = piece.value.into_owned() else { return Ok(()) };
                 for (key, value) in ours {
-                    let claim = fingerprint::claim(&value);
                     let below = slot.key(&key);
-                    self.merge(below, &key, Piece { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: claim.into() })?;
+                    let claim = fingerprint::claim(&value, below.context());
+                    self.merge(
+                        below,
+                        &key,
+                        Piece { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: claim.into() },
+                    )?;
                 }
                 Ok(())
             }
@@ -78,10 +84,10 @@ impl Fitting<'_, '_> {
     /// One item of a list that is merged item by item.
     fn merge_item(&mut self, list: &Slot, key: &str, item: Value) -> Result<(), Fault> {
         let ours = label(key, &item);
-        let claim = fingerprint::claim(&item);
+        let claim = fingerprint::claim(&item, Context::default());
         let piece = Piece { key: Cow::Borrowed(""), value: Cow::Owned(item), claim: claim.into() };
         let items = self.draft.items(list);
-        match items.iter().enumerate().find(|(_, theirs)| label(key, theirs) == ours) {
+        match items.iter().enumerate().rfind(|(_, theirs)| label(key, theirs) == ours) {
             None => self.insert(list, items.len(), &piece),
             Some((index, theirs)) => {
                 let slot = list.item(index, theirs);

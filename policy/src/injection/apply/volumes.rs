@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Fitting;
-use crate::injection::fingerprint;
+use crate::injection::fingerprint::{self, Context};
 use crate::injection::reason::Fault;
 use crate::injection::slot::Slot;
 use crate::settings::{Piece, Rule, is_dns_label};
@@ -49,7 +49,8 @@ impl Fitting<'_, '_> {
             return piece;
         }
         let mut value = piece.value.into_owned();
-        let mounts = ["volumeMounts", "volumeDevices"].iter().filter_map(|list| Some((*list, value.get(*list)?.clone())));
+        let mounts =
+            ["volumeMounts", "volumeDevices"].iter().filter_map(|list| Some((*list, value.get(*list)?.clone())));
         for (list, mut mounts) in mounts.collect::<Vec<_>>() {
             for mount in mounts.as_array_mut().into_iter().flatten() {
                 self.rename_mount(mount);
@@ -58,7 +59,7 @@ impl Fitting<'_, '_> {
                 map.insert(list.to_owned(), mounts);
             }
         }
-        let claim = fingerprint::claim(&value);
+        let claim = fingerprint::claim(&value, Context::default());
         Piece { key: piece.key, value: std::borrow::Cow::Owned(value), claim: claim.into() }
     }
 
@@ -71,9 +72,9 @@ impl Fitting<'_, '_> {
     }
 }
 
-/// The index of the item of this name.
+/// The index of the item of this name; of the last one, where there are several: that is the one which counts.
 pub(super) fn position(items: &[Value], name: &str) -> Option<usize> {
-    items.iter().position(|item| item.get("name").and_then(Value::as_str) == Some(name))
+    items.iter().rposition(|item| item.get("name").and_then(Value::as_str) == Some(name))
 }
 
 /// `name-2`, `name-3`, …: the first that is free, cut so that it stays a name.
@@ -97,7 +98,7 @@ pub(super) fn renamed(piece: &Piece<'_>, name: &str) -> Piece<'static> {
     if let Value::Object(map) = &mut value {
         map.insert("name".to_owned(), Value::from(name));
     }
-    let claim = fingerprint::claim(&value);
+    let claim = fingerprint::claim(&value, Context::default());
     Piece { key: piece.key.clone().into_owned().into(), value: std::borrow::Cow::Owned(value), claim: claim.into() }
 }
 

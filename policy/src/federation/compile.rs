@@ -1,0 +1,363 @@
+//! From a federation to the settings of one cluster (docs/settings.md), with the way back from each of its places.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::guardrail::Guardrail;
+use super::member::Member;
+use super::sidecar::Sidecar;
+use super::{Federation, Source, SourceProblem};
+use crate::read::{child, did_you_mean};
+use crate::settings::{Selector, Settings};
+
+/// A `PolicyServer` keeps all settings in one `ConfigMap` of at most 1 MiB and serialises them for each request.
+const LARGEST_SETTINGS_BYTES: usize = 512 * 1024;
+
+/// The settings of one cluster, and where each part of them comes from.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The settings, valid.
+    pub settings: Value,
+    /// What was adapted to the cluster, in sentences.
+    pub notes: Vec<String>,
+    places: Vec<Place>,
+}
+
+impl Compiled {
+    /// The document and the place in it that say what stands at a place of the settings.
+    ///
+    /// What no document says in so many words leads to the root of the Federation.
+    pub fn source_of(&self, settings_pointer: &str) -> (usize, String) {
+        source_of(&self.places, settings_pointer)
+    }
+}
+
+/// Everything at or below a place of the settings comes from the same place of a document.
+#[derive(Debug, Clone)]
+struct Place {
+    settings: String,
+    document: usize,
+    pointer: String,
+}
+
+fn source_of(places: &[Place], pointer: &str) -> (usize, String) {
+    let below = |place: &Place| {
+        let rest = pointer.strip_prefix(&place.settings)?;
+        (rest.is_empty() || rest.starts_with('/'))
+            .then(|| (place.settings.len(), place.document, format!("{}{rest}", place.pointer)))
+    };
+    let nearest = places.iter().filter_map(below).max_by_key(|(depth, ..)| *depth);
+    nearest.map(|(_, document, pointer)| (document, pointer)).unwrap_or_default()
+}
+
+impl Federation {
+    /// The settings of one member's cluster.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once: an unknown cluster, a requirement that it does not meet, and whatever the module would
+    /// find wrong with the settings, at the place in the documents that causes it.
+    pub fn compile(&self, cluster: &str) -> Result<Compiled, Vec<SourceProblem>> {
+        let Some(member) = self.members().find(|member| member.name == cluster) else {
+            let names: Vec<&str> = self.members().map(|member| member.name.as_str()).collect();
+            let message = format!("no member is named `{cluster}`");
+            let hint = did_you_mean(cluster, names.iter().copied())
+                .unwrap_or_else(|| format!("the members are {}", names.join(", ")));
+            return Err(vec![SourceProblem::at(self.root.document, "/spec/members", message, Some(hint))]);
+        };
+        self.compile_for(member)
+    }
+
+    /// What is wrong with the settings of any member, and with documents that no member selects; each problem once.
+    pub fn check(&self) -> Vec<SourceProblem> {
+        let mut found = Vec::new();
+        let compiled = self.members().filter_map(|member| self.compile_for(member).err());
+        for problem in compiled.chain(self.check_unselected()).flatten() {
+            if !found.contains(&problem) {
+                found.push(problem);
+            }
+        }
+        found
+    }
+
+    fn compile_for(&self, member: &Member) -> Result<Compiled, Vec<SourceProblem>> {
+        let sidecars: Vec<&Sidecar> =
+            self.sidecars.iter().filter(|sidecar| member.selected_by(&sidecar.members)).collect();
+        let guardrails: Vec<&Guardrail> =
+            self.guardrails.iter().filter(|guardrail| member.selected_by(&guardrail.members)).collect();
+        let mut problems: Vec<SourceProblem> =
+            sidecars.iter().filter_map(|sidecar| unmet_requirement(sidecar, member)).collect();
+        problems.extend(guardrails.iter().flat_map(|guardrail| unmet_guardrail(guardrail, &sidecars, member)));
+        let mut assembly = Assembly::new(self, member);
+        assembly.add_variables(self, member);
+        for sidecar in &sidecars {
+            assembly.add_sidecar(sidecar);
+        }
+        for guardrail in guardrails {
+            assembly.add_guardrail(guardrail, &sidecars);
+        }
+        let notes = notes(member, &sidecars);
+        match assembly.finish() {
+            Ok((settings, places)) if problems.is_empty() => Ok(Compiled { settings, notes, places }),
+            Ok(_) => Err(problems),
+            Err(found) => {
+                problems.extend(found);
+                Err(problems)
+            }
+        }
+    }
+
+    /// Checks what no member selects as if the first member did, with every variable that any member has.
+    fn check_unselected(&self) -> Option<Vec<SourceProblem>> {
+        let idle = |members: &Selector| !self.members().any(|member| member.selected_by(members));
+        let sidecars: Vec<&Sidecar> = self.sidecars.iter().filter(|sidecar| idle(&sidecar.members)).collect();
+        let mut assembly = Assembly::new(self, self.members().next()?);
+        for member in self.members() {
+            assembly.add_variables(self, member);
+        }
+        for sidecar in &sidecars {
+            assembly.add_sidecar(sidecar);
+        }
+        for guardrail in self.guardrails.iter().filter(|guardrail| idle(&guardrail.members)) {
+            assembly.add_guardrail(guardrail, &sidecars);
+        }
+        assembly.finish().err()
+    }
+}
+
+/// Settings under construction.
+struct Assembly {
+    settings: Map<String, Value>,
+    variables: Map<String, Value>,
+    sidecars: Vec<Value>,
+    guardrails: Vec<Value>,
+    places: Vec<Place>,
+}
+
+impl Assembly {
+    fn new(federation: &Federation, member: &Member) -> Self {
+        let root = &federation.root;
+        let mut assembly = Self {
+            settings: Map::new(),
+            variables: Map::new(),
+            sidecars: Vec::new(),
+            guardrails: Vec::new(),
+            places: Vec::new(),
+        };
+        assembly.place("", root.document, "");
+        assembly.place("/cluster", root.document, &member.pointer);
+        assembly.place("/cluster/capabilities", root.document, format!("{}/facts", member.pointer));
+        assembly.place("/engineNamespace", root.document, format!("{}/engineNamespace", member.pointer));
+        assembly.place("/federation", root.document, "/metadata");
+        assembly.place("/federation/trustDomain", root.document, "/spec/trustDomain");
+        let mut identity = Map::new();
+        identity.insert("name".to_owned(), json!(root.name));
+        identity.insert("revision".to_owned(), json!(federation.revision));
+        identity.extend(root.trust_domain.clone().map(|domain| ("trustDomain".to_owned(), domain)));
+        assembly.set("schemaVersion", json!(1));
+        assembly.set(
+            "cluster",
+            json!({
+                "name": member.name,
+                "labels": member.labels,
+                "capabilities": {"nativeSidecars": member.facts.native_sidecars()},
+            }),
+        );
+        assembly.set("federation", Value::Object(identity));
+        for (key, value) in &root.settings {
+            assembly.place(child("", key), root.document, child("/spec", key));
+            assembly.set(key, value.clone());
+        }
+        assembly.set("engineNamespace", json!(member.engine_namespace));
+        assembly
+    }
+
+    fn set(&mut self, key: &str, value: Value) {
+        self.settings.insert(key.to_owned(), value);
+    }
+
+    fn place(&mut self, settings: impl Into<String>, document: usize, pointer: impl Into<String>) {
+        self.places.push(Place { settings: settings.into(), document, pointer: pointer.into() });
+    }
+
+    /// The federation's variables, with the member's own in place of those of the same name.
+    fn add_variables(&mut self, federation: &Federation, member: &Member) {
+        let own = format!("{}/variables", member.pointer);
+        for (variables, pointer) in [(&federation.root.variables, "/spec/variables"), (&member.variables, &own)] {
+            for (key, value) in variables {
+                self.place(child("/variables", key), federation.root.document, child(pointer, key));
+                self.variables.insert(key.clone(), value.clone());
+            }
+        }
+    }
+
+    fn add_sidecar(&mut self, sidecar: &Sidecar) {
+        let at = format!("/sidecars/{}", self.sidecars.len());
+        self.place(at.as_str(), sidecar.document, "/spec");
+        self.place(format!("{at}/name"), sidecar.document, "/metadata/name");
+        let mut settings = named(&sidecar.name, &sidecar.file, sidecar.line);
+        settings.extend(sidecar.settings.clone());
+        if !sidecar.requires.architectures.is_empty() {
+            self.place(format!("{at}/architectures"), sidecar.document, "/spec/requires/architectures");
+            settings.insert("architectures".to_owned(), json!(sidecar.requires.architectures));
+        }
+        self.sidecars.push(Value::Object(settings));
+    }
+
+    /// A guardrail, with those of its sidecars that the cluster has.
+    fn add_guardrail(&mut self, guardrail: &Guardrail, sidecars: &[&Sidecar]) {
+        let at = format!("/guardrails/{}", self.guardrails.len());
+        self.place(at.as_str(), guardrail.document, "/spec");
+        self.place(format!("{at}/name"), guardrail.document, "/metadata/name");
+        let mut settings = named(&guardrail.name, &guardrail.file, guardrail.line);
+        settings.extend(guardrail.selection.clone().map(|selection| ("match".to_owned(), selection)));
+        for (list, names) in [("required", &guardrail.required), ("never", &guardrail.never)] {
+            let present = |name: &&String| sidecars.iter().any(|sidecar| sidecar.name == **name);
+            let names: Vec<&String> = names.iter().filter(present).collect();
+            settings.insert(list.to_owned(), json!(names));
+        }
+        self.guardrails.push(Value::Object(settings));
+    }
+
+    /// Puts the settings together and checks them as the module will.
+    fn finish(mut self) -> Result<(Value, Vec<Place>), Vec<SourceProblem>> {
+        self.variables.sort_keys();
+        let variables = Value::Object(std::mem::take(&mut self.variables));
+        self.set("variables", variables);
+        let largest = largest(&self.sidecars);
+        let lists = [std::mem::take(&mut self.sidecars), std::mem::take(&mut self.guardrails)];
+        for (key, list) in ["sidecars", "guardrails"].into_iter().zip(lists) {
+            self.set(key, Value::Array(list));
+        }
+        let Self { settings, places, .. } = self;
+        let settings = Value::Object(settings);
+        let bytes = settings.to_string().len();
+        if bytes > LARGEST_SETTINGS_BYTES {
+            let (document, pointer) = source_of(&places, "");
+            let message = format!("the compiled settings are {bytes} bytes, the limit is {LARGEST_SETTINGS_BYTES}");
+            return Err(vec![SourceProblem::at(document, pointer, message, Some(largest))]);
+        }
+        match Settings::read(&settings) {
+            Ok(_) => Ok((settings, places)),
+            Err(problems) => Err(problems
+                .into_iter()
+                .map(|mut problem| {
+                    let (document, pointer) = source_of(&places, &problem.pointer);
+                    problem.pointer = pointer;
+                    SourceProblem { document: Some(document), problem }
+                })
+                .collect()),
+        }
+    }
+}
+
+/// What sidecars and guardrails begin with.
+fn named(name: &str, file: &str, line: u32) -> Map<String, Value> {
+    let mut settings = Map::new();
+    settings.insert("name".to_owned(), json!(name));
+    settings.insert("origin".to_owned(), json!({"file": file, "line": line}));
+    settings
+}
+
+/// The three largest sidecars by their size in the settings, for the message that there is too much of them.
+fn largest(sidecars: &[Value]) -> String {
+    const NAMED: usize = 3;
+    let name = |sidecar: &Value| sidecar.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut sizes: Vec<(usize, String)> =
+        sidecars.iter().map(|sidecar| (sidecar.to_string().len(), name(sidecar))).collect();
+    sizes.sort_by(|left, right| right.cmp(left));
+    let parts: Vec<String> = sizes.iter().take(NAMED).map(|(bytes, name)| format!("{name} {bytes}")).collect();
+    format!("the largest sidecars, in bytes: {}", parts.join(", "))
+}
+
+/// The problem where a cluster is not what a sidecar requires. An unknown version meets no requirement.
+fn unmet_requirement(sidecar: &Sidecar, member: &Member) -> Option<SourceProblem> {
+    let required = sidecar.requires.kubernetes.as_ref()?;
+    let found = match member.facts.kubernetes {
+        Some(version) if required.holds(version) => return None,
+        Some(version) => format!("runs {version}"),
+        None => "does not say what it runs (`facts.kubernetes`)".to_owned(),
+    };
+    let message = format!("requires Kubernetes {required}, and member `{}` {found}", member.name);
+    let hint = Some("leave the member out with `spec.members`".to_owned());
+    Some(SourceProblem::at(sidecar.document, "/spec/requires/kubernetes", message, hint))
+}
+
+/// The problems where a guardrail requires what the cluster does not get.
+fn unmet_guardrail(guardrail: &Guardrail, sidecars: &[&Sidecar], member: &Member) -> Vec<SourceProblem> {
+    let missing = |name: &String| !sidecars.iter().any(|sidecar| sidecar.name == *name);
+    let unmet = guardrail.required.iter().enumerate().filter(|(_, name)| missing(name));
+    let problem = |(position, name): (usize, &String)| {
+        let message = format!("required here, but the Sidecar `{name}` does not select member `{}`", member.name);
+        let hint = Some("let the `members` of both select the same clusters".to_owned());
+        SourceProblem::at(guardrail.document, format!("/spec/required/{position}"), message, hint)
+    };
+    unmet.map(problem).collect()
+}
+
+/// What is different in this cluster from what the documents say first.
+fn notes(member: &Member, sidecars: &[&Sidecar]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let fallbacks: Vec<String> = sidecars.iter().flat_map(|sidecar| fallbacks(sidecar)).collect();
+    if !member.facts.native_sidecars() && !fallbacks.is_empty() {
+        let why = match member.facts.oldest() {
+            Some((part, version)) => format!("{part} {version} has no native sidecars"),
+            None => "no fact says which Kubernetes it runs, so native sidecars count as missing".to_owned(),
+        };
+        notes.push(format!("{}: {why}: {}", member.name, fallbacks.join(", ")));
+    }
+    for sidecar in sidecars {
+        let (wanted, present) = (&sidecar.requires.architectures, &member.facts.architectures);
+        if !wanted.is_empty() && !present.is_empty() && !wanted.iter().any(|name| present.contains(name)) {
+            notes.push(format!(
+                "{}: {} runs on {}, and every node is {}",
+                member.name,
+                sidecar.name,
+                wanted.join(", "),
+                present.join(", ")
+            ));
+        }
+    }
+    notes
+}
+
+/// How each native sidecar of a document does without.
+fn fallbacks(sidecar: &Sidecar) -> Vec<String> {
+    let inject = sidecar.settings.get("inject");
+    let containers = inject.and_then(|inject| inject.get("containers")).and_then(Value::as_array);
+    let native = containers.into_iter().flatten().filter(|container| word(container, "/form") == Some("sidecar"));
+    native
+        .map(|container| {
+            let name = word(container, "/name").unwrap_or(&sidecar.name);
+            let form = word(container, "/fallback/form").unwrap_or("container");
+            match word(container, "/fallback/jobs").unwrap_or("skip") {
+                "skip" => format!("{name} falls back to {form}, and Jobs go without"),
+                "reject" => format!("{name} falls back to {form}, and Jobs are a conflict"),
+                _ => format!("{name} falls back to {form}"),
+            }
+        })
+        .collect()
+}
+
+fn word<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// The content hash of documents: SHA-256 of their compact JSON, keys sorted, one line each, in order.
+pub(super) fn revision(sources: &[Source]) -> String {
+    let mut hasher = Sha256::new();
+    for source in sources {
+        let mut canonical = source.value.clone();
+        canonical.sort_all_objects();
+        hasher.update(canonical.to_string());
+        hasher.update("\n");
+    }
+    let mut text = "sha256:".to_owned();
+    for byte in hasher.finalize() {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,161 @@
+//! A member cluster: what a document says about it, and which of its facts are known.
+
+use serde_json::{Map, Value};
+
+use super::version::Version;
+use crate::read::{Node, Problems};
+use crate::settings::Selector;
+
+/// The label under which a selector sees a member's name.
+const MEMBER_LABEL: &str = "fedcar.dev/member";
+
+/// One cluster of the federation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, which is also the label `fedcar.dev/member` in selectors.
+    pub name: String,
+    /// Its labels, each of them text: what selectors match, and `cluster.labels` in expressions.
+    pub labels: Map<String, Value>,
+    /// What runs the policy module there.
+    pub engine: Engine,
+    /// The namespace of that engine, in which nothing is injected.
+    pub engine_namespace: String,
+    /// The context of a kubeconfig by which delivery reaches the cluster.
+    pub context: Option<String>,
+    /// What is known about it.
+    pub facts: Facts,
+    pub(super) variables: Map<String, Value>,
+    /// Its place in the document.
+    pub(super) pointer: String,
+}
+
+/// What runs the policy module in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Kubewarden's policy-server.
+    Kubewarden,
+    /// fedcar's own `fedcar serve`.
+    HostRunner,
+}
+
+impl Engine {
+    const ALL: [(&str, Self); 2] = [("kubewarden", Self::Kubewarden), ("host-runner", Self::HostRunner)];
+
+    /// The namespace into which the engine is installed by its own instructions.
+    const fn usual_namespace(self) -> &'static str {
+        match self {
+            Self::Kubewarden => "kubewarden",
+            Self::HostRunner => "fedcar",
+        }
+    }
+}
+
+/// What is known about a cluster. A fact that is absent is unknown, and never taken for the convenient answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The version of its API server.
+    pub kubernetes: Option<Version>,
+    /// The versions of its kubelets.
+    pub kubelets: Vec<Version>,
+    /// The processor architectures of its nodes, as in the label `kubernetes.io/arch`.
+    pub architectures: Vec<String>,
+    /// The Pod Security level that namespaces enforce unless they say otherwise.
+    pub pod_security: Option<PodSecurity>,
+}
+
+/// A level of the Pod Security Standards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodSecurity {
+    /// Anything goes.
+    Privileged,
+    /// Known privilege escalations are prevented.
+    Baseline,
+    /// Hardened as current practice has it.
+    Restricted,
+}
+
+impl PodSecurity {
+    const ALL: [(&str, Self); 3] =
+        [("privileged", Self::Privileged), ("baseline", Self::Baseline), ("restricted", Self::Restricted)];
+}
+
+impl Facts {
+    /// The oldest part on which a feature depends that needs both API server and kubelets, and what it is called.
+    ///
+    /// A kubelet is never newer than its API server, so the kubelets alone are enough where only they are known.
+    pub fn oldest(&self) -> Option<(&'static str, Version)> {
+        let server = self.kubernetes.map(|version| ("Kubernetes", version));
+        let kubelets = self.kubelets.iter().map(|version| ("kubelet", *version));
+        server.into_iter().chain(kubelets).min_by_key(|(_, version)| *version)
+    }
+
+    /// Does the cluster run sidecar containers? False also where that is unknown.
+    pub fn native_sidecars(&self) -> bool {
+        self.oldest().is_some_and(|(_, version)| version >= Version::NATIVE_SIDECARS)
+    }
+
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let kubernetes = fields.optional("kubernetes").and_then(|node| Version::read(&node, problems));
+        let kubelets = fields.optional("kubelets").and_then(|node| node.items(problems)).unwrap_or_default();
+        let kubelets = kubelets.iter().filter_map(|node| Version::read(node, problems)).collect();
+        let architectures = fields.optional("architectures").map(|node| texts(&node, problems)).unwrap_or_default();
+        let pod_security = fields.optional("podSecurity").and_then(|node| node.choice(&PodSecurity::ALL, problems));
+        fields.finish(problems);
+        Some(Self { kubernetes, kubelets, architectures, pod_security })
+    }
+}
+
+impl Member {
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = fields.required("name", problems).and_then(|node| node.filled_text(problems));
+        let labels = fields.optional("labels").and_then(|node| node.entries(problems)).unwrap_or_default();
+        let labels = labels
+            .iter()
+            .filter_map(|(key, value)| Some(((*key).to_owned(), Value::from(value.text(problems)?))))
+            .collect();
+        let engine = fields.required("engine", problems).and_then(|node| node.choice(&Engine::ALL, problems));
+        let namespace = fields.optional("engineNamespace").and_then(|node| node.filled_text(problems));
+        let context = fields.optional("kubeconfig").and_then(|node| context(&node, problems));
+        let variables = fields.optional("variables").and_then(|node| variables(&node, problems));
+        let facts = fields.optional("facts").and_then(|node| Facts::read(&node, problems));
+        fields.finish(problems);
+        let engine = engine?;
+        Some(Self {
+            name: name?.to_owned(),
+            labels,
+            engine,
+            engine_namespace: namespace.unwrap_or(engine.usual_namespace()).to_owned(),
+            context: context.map(str::to_owned),
+            facts: facts.unwrap_or_default(),
+            variables: variables.unwrap_or_default(),
+            pointer: node.pointer.clone(),
+        })
+    }
+
+    pub(super) fn selected_by(&self, selector: &Selector) -> bool {
+        let mut labels = self.labels.clone();
+        labels.insert(MEMBER_LABEL.to_owned(), Value::from(self.name.as_str()));
+        selector.matches(Some(&labels))
+    }
+}
+
+fn context<'v>(kubeconfig: &Node<'v>, problems: &mut Problems) -> Option<&'v str> {
+    let mut fields = kubeconfig.fields(problems)?;
+    let context = fields.required("context", problems).and_then(|node| node.filled_text(problems));
+    fields.finish(problems);
+    context
+}
+
+/// Variables are JSON of any shape; only the map itself is checked.
+pub(super) fn variables(node: &Node<'_>, problems: &mut Problems) -> Option<Map<String, Value>> {
+    let entries = node.entries(problems)?;
+    Some(entries.into_iter().map(|(key, node)| (key.to_owned(), node.value.clone())).collect())
+}
+
+/// A list of texts, none of them empty.
+pub(super) fn texts(node: &Node<'_>, problems: &mut Problems) -> Vec<String> {
+    let items = node.items(problems).unwrap_or_default();
+    items.iter().filter_map(|item| item.filled_text(problems)).map(str::to_owned).collect()
+}

@@ -1,0 +1,149 @@
+//! Real objects: a few of our own that are always there, and the shared corpus where it is at hand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests: they end a test by panicking and take `json!` as it comes"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use support::{KINDS, admit, patched, places, prepare, restored};
+
+/// Name and object, from `policy/tests/corpus` and from the shared corpus.
+fn corpus() -> Vec<(String, Value)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> =
+        fs::read_dir(root.join("tests/corpus")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut objects: Vec<_> = files
+        .iter()
+        .map(|path| (path.display().to_string(), serde_json::from_slice(&fs::read(path).unwrap()).unwrap()))
+        .collect();
+    assert!(objects.len() >= 15, "the committed objects");
+    let shared = std::env::var("FEDCAR_CORPUS").unwrap_or_else(|_| "../../shared/corpus".to_owned());
+    let shared = root.join(shared).join("workloads.jsonl");
+    match fs::read_to_string(&shared) {
+        Ok(text) => objects.extend(text.lines().map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            // Some carry versions of another age; an API server would be asked with the present one.
+            let (version, ..) = KINDS.iter().find(|(_, kind, _)| line["object"]["kind"] == *kind).unwrap();
+            line["object"]["apiVersion"] = json!(version);
+            (line["name"].as_str().unwrap().to_owned(), line["object"].take())
+        })),
+        Err(error) => println!("NOT TESTED: the shared corpus at {}: {error}", shared.display()),
+    }
+    objects
+}
+
+fn simple() -> Value {
+    json!([{"name": "simple", "mode": "opt-out", "allowHostNetwork": true, "inject": {
+        "containers": [{"name": "fedcar-simple", "form": "sidecar", "image": "simple:1"}],
+    }}])
+}
+
+/// Everything that a sidecar can bring.
+fn heavy() -> Value {
+    json!([
+        {"name": "everything", "mode": "opt-out", "allowHostNetwork": true, "inject": {
+            "containers": [
+                {"name": "fedcar-proxy", "form": "sidecar", "image": "proxy:1", "position": {"before": ["*"]},
+                 "ports": [{"containerPort": 15999, "protocol": "TCP"}], "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}},
+                 "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}], "env": [{"name": "WORKLOAD", "value": "${workload.kind}/${workload.name}"}]},
+                {"name": "fedcar-setup", "form": "init", "image": "setup:1", "args": [{"forEach": "${pod.spec.containers}", "as": "one", "x": "${one.name}"}]},
+                {"name": "fedcar-log", "form": "container", "image": "log:1", "volumeMounts": [{"name": "config", "mountPath": "/etc/log"}]},
+            ],
+            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1024Mi"}}, {"name": "config", "configMap": {"name": "log"}}],
+            "labels": {"app": "ours", "fedcar.example/carried": "yes"}, "annotations": {"fedcar.example/by": "${sidecar.name}"},
+            "pod": {
+                "terminationGracePeriodSeconds": 77, "tolerations": [{"key": "ours", "operator": "Exists"}],
+                "securityContext": {"fsGroup": 4242, "sysctls": [{"name": "net.ours", "value": "1"}]},
+                "dnsConfig": {"options": [{"name": "ndots", "value": "3"}], "searches": ["ours.example"]},
+                "hostAliases": [{"ip": "10.254.254.254", "hostnames": ["ours"]}], "imagePullSecrets": [{"name": "ours"}],
+            },
+            "applications": [{"select": {"init": true}, "env": [
+                {"name": "FEDCAR", "value": "${container.name}"}, {"name": "PATH", "value": "/ours"},
+            ], "envFrom": [{"configMapRef": {"name": "ours"}}], "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}],
+        }, "conflicts": {"containers": "rename", "env": "replace", "mounts": "replace", "labels": "replace", "pod": "replace", "ports": "keep"}},
+        {"name": "lifecycle", "mode": "opt-out", "allowHostNetwork": true, "inject": {
+            "labels": {"app": "theirs-and-ours"},
+            "applications": [{"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}],
+        }, "conflicts": {"labels": "replace"}},
+    ])
+}
+
+/// Puts a field that fedcar has never heard of into every object of a pod or workload.
+fn with_unknown_fields(value: &Value) -> Value {
+    let mut value = value.clone();
+    for place in places(&value) {
+        // What stands below these is the user's own map, where every key has a meaning.
+        let is_map = ["labels", "annotations", "matchLabels", "nodeSelector", "limits", "requests"];
+        if is_map.iter().any(|map| place.contains(&format!("/{map}"))) {
+            continue;
+        }
+        if let Some(Value::Object(map)) = value.pointer_mut(&place) {
+            map.insert("fieldOfTomorrow".to_owned(), json!({"at": place, "amount": support::parse("1.10")}));
+        }
+    }
+    value
+}
+
+/// Every `fieldOfTomorrow`, by the place for which it was written.
+fn unknown_fields(value: &Value) -> Vec<String> {
+    let mut found: Vec<_> = places(value)
+        .iter()
+        .filter(|place| place.ends_with("/fieldOfTomorrow"))
+        .map(|place| value.pointer(place).unwrap().to_string())
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn the_promises_hold_for_every_object_of_the_corpus() {
+    let mut counts = BTreeMap::<(String, String), usize>::new();
+    for (settings, sidecars) in [("simple", simple()), ("heavy", heavy())] {
+        for native in [true, false] {
+            let mut document = support::settings(sidecars.clone());
+            document["cluster"]["capabilities"]["nativeSidecars"] = json!(native);
+            let prepared = prepare(&document);
+            for (name, object) in corpus() {
+                for object in [with_unknown_fields(&object), object] {
+                    let reply = admit(&prepared, &object);
+                    let told = reply["report"]["sidecars"].as_array().into_iter().flatten();
+                    let codes: Vec<_> = told.map(|one| one["code"].as_str().unwrap()).collect();
+                    let what = format!(
+                        "{settings}, native: {native}: {} ({})",
+                        reply["code"].as_str().unwrap(),
+                        codes.join(", ")
+                    );
+                    *counts.entry((object["kind"].as_str().unwrap().to_owned(), what)).or_default() += 1;
+                    assert!(reply["code"] == "injected" || reply["code"] == "skipped", "{name}: {reply:#}");
+                    let once = patched(&object, &reply);
+                    let kept = unknown_fields(&once);
+                    // What is replaced as a whole takes its inside with it, into the record.
+                    let record = support::pod_of(&once)["metadata"]["annotations"]["fedcar.dev/original"].as_str();
+                    for field in unknown_fields(&object).iter().filter(|field| !kept.contains(field)) {
+                        assert!(record.is_some_and(|record| record.contains(field)), "{name}: {field}");
+                    }
+                    let again = admit(&prepared, &once);
+                    assert_eq!(again.get("patch"), None, "{name}: {again:#}");
+                    if reply["code"] == "injected" {
+                        assert_eq!(restored(&once), object, "{name}");
+                    }
+                }
+            }
+        }
+    }
+    for ((kind, what), count) in counts {
+        println!("{count:4} {kind}: {what}");
+    }
+}

@@ -1,0 +1,235 @@
+//! Settings: one to four sidecars that share names with each other and with the generated pods.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::strategy::{Json, extend, just, map, object, one_of, some_of};
+
+fn texts() -> Json {
+    one_of(&[
+        json!("x"),
+        json!(""),
+        json!("${workload.name}"),
+        json!("v-${pod.spec.?serviceAccountName.orValue('default')}"),
+        json!("${sidecar.name}"),
+    ])
+}
+
+fn container(name: &'static str) -> Json {
+    let form = one_of(&["sidecar", "init", "container"].map(Value::from));
+    let form = object(vec![
+        ("form", 80, form),
+        (
+            "position",
+            40,
+            one_of(&[
+                json!({"before": ["*"]}),
+                json!({"before": ["mesh"], "after": ["setup"]}),
+                json!({"after": ["app"]}),
+                json!({"before": ["web", "proxy"]}),
+            ]),
+        ),
+        (
+            "fallback",
+            20,
+            one_of(&[json!({"form": "container", "jobs": "container"}), json!({"form": "init", "jobs": "container"})]),
+        ),
+        ("when", 20, one_of(&[json!("${size(pod.spec.containers) > 1}"), json!(true)])),
+        (
+            "args",
+            40,
+            one_of(&[
+                json!([]),
+                json!(["--port=1", "${workload.kind}"]),
+                json!([{"forEach": "${pod.spec.containers}", "as": "one", "when": "${one.name != 'web'}", "x": "${one.name}"}]),
+            ]),
+        ),
+        ("ports", 20, one_of(&[json!([{"containerPort": 4317}]), json!([{"containerPort": 9000, "name": "m"}])])),
+        (
+            "resources",
+            40,
+            one_of(&[
+                json!({"limits": {"cpu": 0.5, "memory": "1024Mi"}}),
+                json!({"requests": {"cpu": "250m"}}),
+                json!({}),
+            ]),
+        ),
+        (
+            "env",
+            50,
+            one_of(&[
+                json!([{"name": "MODE", "value": "${workload.name}"}, {"name": "EMPTY", "value": ""}]),
+                json!([{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]),
+            ]),
+        ),
+        (
+            "volumeMounts",
+            50,
+            one_of(&[
+                json!([{"name": "tmp", "mountPath": "/tmp"}]),
+                json!([{"name": "shared", "mountPath": "/s", "readOnly": false}]),
+            ]),
+        ),
+        (
+            "securityContext",
+            40,
+            one_of(&[
+                json!({"runAsUser": 0, "allowPrivilegeEscalation": false}),
+                json!({"capabilities": {"add": [], "drop": ["ALL"]}}),
+            ]),
+        ),
+        ("tty", 20, just(json!(false))),
+        ("unknownInOurs", 20, just(json!({"x": 1.10, "empty": [], "nothing": null}))),
+    ]);
+    form.prop_map(move |fields| extend(json!({"name": name, "image": "ours:1"}), fields)).boxed()
+}
+
+fn volumes() -> Json {
+    some_of(
+        85,
+        vec![
+            one_of(&[
+                json!({"name": "tmp", "emptyDir": {}}),
+                json!({"name": "tmp", "emptyDir": {"sizeLimit": "1024Mi", "medium": ""}}),
+            ]),
+            just(json!({"name": "shared", "configMap": {"name": "${workload.name}"}})),
+            just(json!({"name": "data", "emptyDir": {}, "when": "${has(pod.spec.tolerations)}"})),
+        ],
+    )
+}
+
+fn pod_fields() -> Json {
+    object(vec![
+        ("terminationGracePeriodSeconds", 30, just(json!(40))),
+        (
+            "tolerations",
+            30,
+            just(json!([{"key": "spot", "operator": "Exists"}, {"key": "ours", "operator": "Exists"}])),
+        ),
+        (
+            "hostAliases",
+            20,
+            one_of(&[
+                json!([{"ip": "10.1.1.1", "hostnames": ["ours"]}]),
+                json!([{"ip": "10.9.9.9", "hostnames": ["ours"]}]),
+            ]),
+        ),
+        ("imagePullSecrets", 30, just(json!([{"name": "own"}, {"name": "ours"}]))),
+        (
+            "dnsConfig",
+            30,
+            just(
+                json!({"nameservers": ["10.0.0.10", "1.1.1.1"], "options": [{"name": "ndots", "value": "5"}, {"name": "edns0"}], "searches": []}),
+            ),
+        ),
+        (
+            "securityContext",
+            40,
+            one_of(&[
+                json!({"fsGroup": 7, "supplementalGroups": [1, 2]}),
+                json!({"sysctls": [{"name": "a", "value": "1"}]}),
+                json!({}),
+            ]),
+        ),
+        ("affinity", 20, just(json!({"podAntiAffinity": {"x": [{"weight": 1}]}, "nodeAffinity": {"ours": true}}))),
+        ("overhead", 10, just(json!({"memory": "1024Mi"}))),
+        ("priorityClassName", 20, one_of(&[json!("${pod.spec.?nothing}"), json!("high"), Value::Null])),
+        ("shareProcessNamespace", 20, just(json!(false))),
+    ])
+}
+
+fn applications() -> Json {
+    let select = one_of(&[
+        json!({}),
+        json!({"init": true}),
+        json!({"exclude": ["web"]}),
+        json!({"include": ["app", "setup"], "init": true}),
+    ]);
+    object(vec![
+        ("select", 50, select),
+        (
+            "env",
+            70,
+            some_of(
+                60,
+                vec![
+                    just(json!({"name": "OTEL", "value": "http://127.0.0.1:4317"})),
+                    just(json!({"name": "SERVICE", "value": "${workload.name}/${container.name}"})),
+                    just(json!({"name": "LANG", "value": ""})),
+                    just(
+                        json!({"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1000m"}}}),
+                    ),
+                ],
+            ),
+        ),
+        ("envFrom", 30, just(json!([{"configMapRef": {"name": "ours"}}]))),
+        (
+            "volumeMounts",
+            30,
+            one_of(&[json!([{"name": "tmp", "mountPath": "/tmp"}]), json!([{"name": "shared", "mountPath": "/ours"}])]),
+        ),
+        ("lifecycle", 30, just(json!({"preStop": {"sleep": {"seconds": 9}}, "stopSignal": "SIGTERM"}))),
+    ])
+}
+
+fn inject() -> Json {
+    object(vec![
+        ("containers", 80, some_of(50, ["agent", "proxy", "setup", "log"].into_iter().map(container).collect())),
+        ("volumes", 85, volumes()),
+        (
+            "labels",
+            50,
+            map(&["otel", "app", "ours.example/label"], &one_of(&[json!("yes"), json!(""), json!("${workload.kind}")])),
+        ),
+        ("annotations", 50, map(&["note", "ours.example/a~b", "seen"], &texts())),
+        ("pod", 60, pod_fields()),
+        ("applications", 60, some_of(70, vec![applications(), applications()])),
+    ])
+}
+
+fn conflicts() -> Json {
+    let named = || one_of(&["reject", "keep", "replace", "rename"].map(Value::from));
+    let unnamed = || one_of(&["reject", "keep", "replace", "replace"].map(Value::from));
+    let mut fields: Vec<_> =
+        ["env", "mounts", "labels", "annotations", "pod", "lifecycle"].map(|key| (key, 70, unnamed())).into();
+    fields.extend([
+        ("containers", 80, named()),
+        ("volumes", 60, named()),
+        ("ports", 80, one_of(&["reject", "keep", "keep"].map(Value::from))),
+    ]);
+    object(fields)
+}
+
+fn sidecar(name: &'static str) -> Json {
+    object(vec![
+        ("name", 100, just(json!(name))),
+        ("version", 50, just(json!("1.2.3"))),
+        (
+            "mode",
+            100,
+            one_of(&["opt-out", "opt-out", "opt-out", "opt-out", "opt-out", "opt-out", "required"].map(Value::from)),
+        ),
+        ("onConflict", 10, one_of(&["skip", "deny"].map(Value::from))),
+        ("allowHostNetwork", 50, just(json!(true))),
+        (
+            "when",
+            20,
+            one_of(&[json!("${workload.kind != 'DaemonSet'}"), json!("${pod.metadata.?labels.orValue({}) != {}}")]),
+        ),
+        ("inject", 100, inject()),
+        ("conflicts", 90, conflicts()),
+    ])
+}
+
+/// Valid settings.
+pub(crate) fn settings() -> Json {
+    let sidecars = some_of(60, ["one", "two", "three", "four"].into_iter().map(sidecar).collect());
+    (sidecars, any::<bool>())
+        .prop_map(|(sidecars, native)| {
+            json!({
+                "schemaVersion": 1, "sidecars": sidecars, "federation": {"revision": "r1"},
+                "cluster": {"name": "eu-1", "capabilities": {"nativeSidecars": native}},
+            })
+        })
+        .boxed()
+}
