@@ -1,0 +1,162 @@
+//! Runs policy modules on wasmtime: one engine for each process, one linked module for each policy and settings, one
+//! fresh instance for each call.
+//!
+//! Invariant: whatever a module does, the call ends within its limits with an [`Outcome`], and nothing of one call can
+//! be seen by another. No capability of the host is granted.
+//!
+//! | concept | file |
+//! |---|---|
+//! | what a module may take | `limits` |
+//! | how a call ended | `outcome` |
+//! | what a module can import | `wapc` |
+//! | a module ready to be called | `program` |
+//! | settings frozen into a module | `snapshot` |
+//! | compiled code between runs | `cache` |
+//! | deadlines | `ticker` |
+//! | calls at the same time | `slots` |
+
+mod cache;
+mod embedded;
+mod limits;
+mod outcome;
+mod program;
+mod slots;
+mod snapshot;
+mod ticker;
+mod wapc;
+
+use std::sync::Arc;
+
+use wasmtime::{Config, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig};
+
+pub use cache::{Cache, CacheRefused};
+pub use embedded::MODULE;
+pub use limits::Limits;
+pub use outcome::{GuestError, Interruption, Outcome, TrapSummary};
+pub use program::LoadError;
+pub use snapshot::PrepareError;
+pub use wasmtime::Trap;
+
+use program::Program;
+use slots::Slots;
+use ticker::Ticker;
+
+/// Memory that is cleared by writing instead of being given back to the kernel and faulted in again.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The pool of instances cannot be made; too little address space is the usual reason.
+    #[error("cannot reserve {calls} instances of {bytes} bytes memory each")]
+    Pool {
+        /// How many calls should run at the same time.
+        calls: u32,
+        /// What each may use.
+        bytes: usize,
+        /// What the runtime said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The waPC functions cannot be defined.
+    #[error("cannot define the host's functions")]
+    Link(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Without the clock no deadline would hold.
+    #[error("cannot start the clock thread")]
+    Ticker(#[from] std::io::Error),
+}
+
+/// Runs policy modules. Cheap to clone; one for each process is enough.
+#[derive(Clone)]
+pub struct Engine(Arc<Core>);
+
+/// What all policies of one engine share.
+struct Core {
+    engine: wasmtime::Engine,
+    linker: Linker<wapc::Session>,
+    limits: Limits,
+    cache: Cache,
+    slots: Slots,
+    _ticker: Ticker,
+}
+
+/// A module that reads its settings with each request, as Kubewarden runs it.
+pub struct Policy {
+    core: Arc<Core>,
+    program: Program,
+}
+
+/// A module whose settings were read before the first request.
+pub struct PreparedPolicy {
+    core: Arc<Core>,
+    program: Program,
+}
+
+impl Engine {
+    /// An engine whose modules are held to `limits` and whose compiled code is kept in `cache`.
+    pub fn new(limits: Limits, cache: Cache) -> Result<Self, EngineError> {
+        let engine = wasmtime::Engine::new(&config(&limits)).map_err(|error| EngineError::Pool {
+            calls: limits.concurrent_calls,
+            bytes: limits.memory_bytes,
+            source: error.into_boxed_dyn_error(),
+        })?;
+        let mut linker = Linker::new(&engine);
+        wapc::link(&mut linker).map_err(|error| EngineError::Link(error.into_boxed_dyn_error()))?;
+        let ticker = Ticker::start(&engine)?;
+        let slots = Slots::new(limits.concurrent_calls);
+        Ok(Self(Arc::new(Core { engine, linker, limits, cache, slots, _ticker: ticker })))
+    }
+
+    /// Compiles and links `module`, for operations that bring what they need with them.
+    pub fn load(&self, module: &[u8]) -> Result<Policy, LoadError> {
+        let program = Program::link(&self.0, &self.0.compile(module)?)?;
+        Ok(Policy { core: Arc::clone(&self.0), program })
+    }
+
+    /// Hands `settings` to `module` and freezes the result.
+    ///
+    /// Problems of the settings are data: [`PrepareError::Settings`] carries the module's own list.
+    pub fn prepare(&self, module: &[u8], settings: &[u8]) -> Result<PreparedPolicy, PrepareError> {
+        let frozen = snapshot::freeze(&self.0, module, settings)?;
+        let program = Program::link(&self.0, &self.0.compile(&frozen)?)?.started();
+        Ok(PreparedPolicy { core: Arc::clone(&self.0), program })
+    }
+}
+
+impl Policy {
+    /// Runs one operation.
+    pub fn call(&self, operation: &str, payload: &[u8]) -> Outcome {
+        self.program.call(&self.core, operation, payload)
+    }
+}
+
+impl PreparedPolicy {
+    /// Runs one operation.
+    pub fn call(&self, operation: &str, payload: &[u8]) -> Outcome {
+        self.program.call(&self.core, operation, payload)
+    }
+}
+
+impl Core {
+    fn compile(&self, wasm: &[u8]) -> Result<Module, LoadError> {
+        self.cache.compile(&self.engine, wasm).map_err(|error| LoadError::Compile(error.into_boxed_dyn_error()))
+    }
+}
+
+fn config(limits: &Limits) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(limits.concurrent_calls)
+        .total_memories(limits.concurrent_calls)
+        .total_tables(limits.concurrent_calls)
+        .max_unused_warm_slots(limits.concurrent_calls)
+        .max_memory_size(limits.memory_bytes)
+        .table_elements(limits.table_elements)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .memory_init_cow(true);
+    config
+}

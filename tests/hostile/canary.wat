@@ -1,0 +1,16 @@
+;; Answers with 4 MiB of its memory, its table's size and a global as it finds them, then leaves its own traces there.
+(module
+  (import "wapc" "__guest_response" (func $response (param i32 i32)))
+  (memory (export "memory") 65)
+  (table $table 2 100 funcref)
+  (global $visits (mut i32) (i32.const 0))
+  (data (i32.const 1048576) "from the module")
+  (func (export "__guest_call") (param i32 i32) (result i32)
+    (i32.store (i32.const 4194304) (global.get $visits))
+    (i32.store (i32.const 4194308) (table.size $table))
+    (call $response (i32.const 0) (i32.const 4194312))
+    (memory.fill (i32.const 0) (i32.const 0xA5) (i32.const 4259840))
+    (drop (memory.grow (i32.const 1)))
+    (drop (table.grow $table (ref.null func) (i32.const 7)))
+    (global.set $visits (i32.const 1))
+    (i32.const 1)))

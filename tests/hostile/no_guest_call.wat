@@ -1,0 +1,3 @@
+;; Cannot be called.
+(module
+  (memory (export "memory") 1))
