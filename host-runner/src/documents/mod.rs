@@ -1,0 +1,168 @@
+//! A folder of documents: found, read, compiled for one cluster, and every problem shown where it stands in the text.
+//!
+//! What the documents mean is decided in `fedcar_policy::federation`; here are the files, and the way from a JSON
+//! pointer back to file, line and column. Invariant: documents are taken in the order of their paths, byte by byte, so
+//! that the same folder gives the same settings on every machine.
+
+mod folder;
+
+use std::path::Path;
+
+use fedcar_policy::federation::{self, Federation, Source, SourceProblem};
+use fedcar_policy::read::{Problem, clip};
+use serde_json::Value;
+
+use crate::fragments;
+use crate::problem::Diagnostic;
+use crate::yaml::{self, Locations};
+use folder::{File, files};
+
+/// The documents of one folder, each valid by itself and all names between them resolved.
+#[derive(Debug)]
+pub struct Loaded {
+    folder: Folder,
+    federation: Federation,
+}
+
+/// What was read, and where it stands.
+#[derive(Debug)]
+struct Folder {
+    path: String,
+    files: Vec<File>,
+    sources: Vec<Source>,
+    /// For each source: its file, and the places of its values.
+    origins: Vec<(usize, Locations)>,
+}
+
+/// Reads every document below a folder.
+///
+/// # Errors
+///
+/// Every problem that can be told from the documents alone. As long as a file cannot be read, what is missing in the
+/// others is not reported: it may be in that file.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let folder = Folder::read(path)?;
+    match federation::read(&folder.sources) {
+        Ok(federation) => Ok(Loaded { folder, federation }),
+        Err(problems) => Err(folder.diagnostics(problems)),
+    }
+}
+
+impl Loaded {
+    /// The federation itself, for its members and its revision.
+    pub fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// The settings of one member's cluster, and what was adapted to it, in sentences.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that stands in the way of this cluster.
+    pub fn settings(&self, cluster: &str) -> Result<(Value, Vec<String>), Vec<Diagnostic>> {
+        match self.federation.compile(cluster) {
+            Ok(compiled) => Ok((compiled.settings, compiled.notes)),
+            Err(problems) => Err(self.folder.diagnostics(problems)),
+        }
+    }
+
+    /// Everything that is wrong for any member, and every field of a fragment that Kubernetes does not know.
+    pub fn check(&self) -> Vec<Diagnostic> {
+        let mut problems = self.federation.check();
+        for (document, source) in self.folder.sources.iter().enumerate() {
+            if source.value.get("kind").is_some_and(|kind| kind == "Sidecar") {
+                for problem in fragments::check(&source.value) {
+                    let problem = SourceProblem { document: Some(document), problem };
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                }
+            }
+        }
+        self.folder.diagnostics(problems)
+    }
+}
+
+impl Folder {
+    fn read(path: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let (files, mut problems) = files(path);
+        let path = path.display().to_string();
+        if files.is_empty() && problems.is_empty() {
+            problems.push(Diagnostic {
+                hint: Some("`fedcar init` writes a first federation".to_owned()),
+                ..Diagnostic::of_file(path.as_str(), "expected documents, found no *.yaml file below this folder")
+            });
+        }
+        let mut folder = Self { path, files: Vec::new(), sources: Vec::new(), origins: Vec::new() };
+        for file in files {
+            match yaml::read_located(&file.text) {
+                Ok(documents) => {
+                    for (document, locations) in documents {
+                        problems.extend(foreign(&document.value).map(|problem| show(&file, &locations, problem)));
+                        folder.origins.push((folder.files.len(), locations));
+                        folder.sources.push(Source {
+                            file: file.name.clone(),
+                            line: document.line,
+                            value: document.value,
+                        });
+                    }
+                }
+                Err(error) => problems.push(Diagnostic::of_yaml(file.path.as_str(), &file.text, error)),
+            }
+            folder.files.push(file);
+        }
+        if problems.is_empty() { Ok(folder) } else { Err(problems) }
+    }
+
+    /// The problems as people see them: by file, and from top to bottom.
+    fn diagnostics(&self, problems: Vec<SourceProblem>) -> Vec<Diagnostic> {
+        let mut shown: Vec<_> = problems.into_iter().map(|found| self.diagnostic(found)).collect();
+        shown.sort_by(|(left, a), (right, b)| (left, a.line, a.column).cmp(&(right, b.line, b.column)));
+        shown.into_iter().map(|(_, diagnostic)| diagnostic).collect()
+    }
+
+    /// A problem where it stands, with the position of its file.
+    fn diagnostic(&self, found: SourceProblem) -> (Option<usize>, Diagnostic) {
+        let SourceProblem { document, problem } = found;
+        let origin = document.and_then(|document| self.origins.get(document));
+        if let Some((index, locations)) = origin
+            && let Some(file) = self.files.get(*index)
+        {
+            return (Some(*index), show(file, locations, problem));
+        }
+        let Problem { message, hint, .. } = problem;
+        (None, Diagnostic { hint, ..Diagnostic::of_file(self.path.as_str(), message) })
+    }
+}
+
+fn show(file: &File, locations: &Locations, problem: Problem) -> Diagnostic {
+    let place = locations.find(&problem.pointer);
+    Diagnostic::at(file.path.as_str(), &file.text, place, message(&problem), problem.hint)
+}
+
+/// The message with the name of the key that it is about: a caret below a line does not say which of its words is meant.
+fn message(problem: &Problem) -> String {
+    let path = fedcar_policy::read::dotted(&problem.pointer);
+    if path.is_empty() { problem.message.clone() } else { format!("{path}: {}", problem.message) }
+}
+
+/// The problem of a document that is meant for somebody else.
+fn foreign(document: &Value) -> Option<Problem> {
+    let text = |key: &str| document.get(key).and_then(Value::as_str);
+    let (group, _) = federation::API_VERSION.split_once('/')?;
+    let version = text("apiVersion")?;
+    if version.split('/').next() == Some(group) {
+        return None;
+    }
+    let hint = if version.starts_with("kustomize.config.k8s.io/") {
+        "fedcar reads every *.yaml file below the folder, so nothing has to list them: remove this file"
+    } else {
+        "keep what is not a document of fedcar in another folder"
+    };
+    let kind = text("kind").unwrap_or("document");
+    Some(Problem {
+        pointer: "/apiVersion".to_owned(),
+        message: format!("expected a document of {group}, found a {} of {}", clip(kind), clip(version)),
+        hint: Some(hint.to_owned()),
+    })
+}
