@@ -1,0 +1,59 @@
+# `just --list` reads as a manual; CI calls only these recipes.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+module := "target/policy/federation-sidecar-injection.wasm"
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Install what building and testing needs (Debian 12).
+setup:
+    scripts/setup
+
+# Build target/release/fedcar, and the policy module for Kubewarden next to it.
+build:
+    cargo build --release --locked --package fedcar
+    mkdir -p {{ parent_directory(module) }}
+    target/release/fedcar module --output {{ module }}
+
+# Build the policy module only through the program that embeds it.
+wasm: build
+    @ls -l {{ module }}
+
+# Fail if the policy module is larger than its budget.
+wasm-size: wasm
+    @size=$(stat -c %s {{ module }}); budget=$(grep -v '^#' policy/guest/size-budget); \
+    echo "the module has $size bytes, the budget is $budget"; \
+    test "$size" -le "$budget"
+
+# Compile the example federation, inject real workloads for each of its clusters, show what differs and why.
+demo: build
+    scripts/demo
+
+# Compare `kwctl run` with the engine over the examples; KWCTL names the program, else PATH.
+e2e-kwctl:
+    cargo test --locked --package fedcar-tests --test kwctl -- --nocapture
+
+# Rewrite the golden files; read the difference before committing.
+bless:
+    BLESS=1 cargo test --locked --package fedcar --test golden --test documents
+    BLESS=1 cargo test --locked --package fedcar-policy --test documentation
+
+# Time for a decision, native against Wasm.
+bench:
+    cargo bench --locked --package fedcar-tests --bench decision
+
+# Check licences, sources and bans (needs cargo-deny).
+deny:
+    cargo deny check
+
+# Run every test that needs no cluster.
+test:
+    cargo test --workspace --locked
+
+# Check formatting and lints.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -1,0 +1,122 @@
+//! `fedcar check`: everything that is wrong with a federation or with one cluster's settings, at once and in its place.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Failure};
+use super::explain::Form;
+use super::settings::{SettingsFile, engine, prepare, without_text};
+use super::talk::{ERROR, Talk};
+use crate::problem::Diagnostic;
+use crate::{documents, fragments};
+
+/// Check the documents of a federation, or one cluster's settings, and show every problem where it stands
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("checked").required(true))]
+pub(super) struct Arguments {
+    /// The folder with the documents of a federation; each member's settings are compiled
+    #[arg(long, value_name = "DIR", group = "checked")]
+    federation: Option<PathBuf>,
+    /// The settings of one cluster
+    #[arg(long, value_name = "FILE", group = "checked")]
+    settings: Option<PathBuf>,
+    /// The form of the result; json is one line for each problem
+    #[arg(long, short, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    output: Form,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fedcar check --federation retail
+  fedcar check --settings eu-1.yaml --output json";
+
+/// One line of JSON output.
+#[derive(Serialize)]
+struct JsonLine<'p> {
+    file: &'p str,
+    line: Option<u32>,
+    column: u32,
+    message: &'p str,
+    hint: Option<&'p str>,
+}
+
+pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
+    let (what, problems) = match (&arguments.federation, &arguments.settings) {
+        (Some(folder), _) => federation(folder)?,
+        (None, Some(file)) => settings(file)?,
+        (None, None) => return Err(Failure::Usage("expected --federation DIR or --settings FILE".to_owned())),
+    };
+    print(&problems, arguments.output).map_err(Failure::stdout)?;
+    match problems.len() {
+        0 => {
+            talk.note(format_args!("{what}: no problems"));
+            return Ok(Exit::Done);
+        }
+        1 => talk.error(format_args!("{what}: 1 problem")),
+        count => talk.error(format_args!("{what}: {count} problems")),
+    }
+    Ok(Exit::BadInput)
+}
+
+/// The documents by themselves, and then what the module says about each member's settings.
+fn federation(folder: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
+    let shown = folder.display().to_string();
+    let loaded = match documents::load(folder) {
+        Ok(loaded) => loaded,
+        Err(problems) => return Ok((shown, problems)),
+    };
+    let mut problems = loaded.check();
+    if problems.is_empty() {
+        let engine = engine()?;
+        for member in loaded.federation().members() {
+            match loaded.settings(&member.name) {
+                Ok((settings, _)) => {
+                    let at = format!("{shown} (settings of {})", member.name);
+                    problems.extend(
+                        prepare(&engine, &settings)?.err().map(|found| without_text(&at, found)).unwrap_or_default(),
+                    );
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+    }
+    Ok((shown, problems))
+}
+
+/// What the module says, and what Kubernetes would not know in the fragments.
+fn settings(path: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
+    let file = match SettingsFile::read(path) {
+        Ok(file) => file,
+        Err(Failure::Problems(problems)) => return Ok((path.display().to_string(), problems)),
+        Err(failure) => return Err(failure),
+    };
+    let mut problems = prepare(&engine()?, &file.value)?.err().unwrap_or_default();
+    let sidecars = file.value.get("sidecars").and_then(Value::as_array);
+    for (index, sidecar) in sidecars.into_iter().flatten().enumerate() {
+        for mut problem in fragments::check(&json!({ "spec": sidecar })) {
+            let below = problem.pointer.strip_prefix("/spec").unwrap_or_default();
+            problem.pointer = format!("/sidecars/{index}{below}");
+            problems.push(problem.into());
+        }
+    }
+    Ok((path.display().to_string(), file.diagnostics(problems)))
+}
+
+fn print(problems: &[Diagnostic], form: Form) -> std::io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    for problem in problems {
+        match form {
+            Form::Text => writeln!(stdout, "{ERROR}error{ERROR:#}: {problem}\n")?,
+            Form::Json => {
+                let Diagnostic { file, line, column, message, hint, .. } = problem;
+                let line = JsonLine { file, line: *line, column: *column, message, hint: hint.as_deref() };
+                writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The effects of fedcar: files, the engine that runs the policy module, and the command line.
+//!
+//! Whatever is decided about an object is decided by the module's bytes in [`engine`]; this crate only carries objects
+//! to them and applies the patches that they answer.
+
+pub mod admission;
+pub mod cli;
+pub mod documents;
+pub mod engine;
+pub mod fragments;
+pub mod input;
+mod output;
+pub mod problem;
+pub mod yaml;
