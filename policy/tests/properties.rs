@@ -325,21 +325,13 @@ proptest! {
         let payload = json!({"request": request(&object), "offline": true, "explain": true}).to_string();
         let first = protocol::admit(&prepare(&settings), payload.as_bytes());
         prop_assert_eq!(&first, &protocol::admit(&prepare(&settings), payload.as_bytes()));
-        // The order of keys of the settings is not part of their meaning, but of the digest and of what comes first.
+        // The order of keys is no part of what objects and settings say: some hosts hand both over sorted.
         let data = |reply: &[u8]| {
             let reply: Value = serde_json::from_slice(reply).unwrap();
-            let mut after = patched(&object, &reply);
-            if let Some(Value::Object(annotations)) = pod_mut(&mut after).pointer_mut("/metadata/annotations") {
-                annotations.retain(|key, _| !key.starts_with("fedcar.dev/"));
-            }
-            let mut report = reply["report"].clone();
-            for sidecar in report["sidecars"].as_array_mut().into_iter().flatten() {
-                let details = sidecar["details"].as_array_mut();
-                details.into_iter().for_each(|details| details.sort_by_key(Value::to_string));
-            }
-            (reply["verdict"].clone(), report, after)
+            (reply["verdict"].clone(), reply["report"].clone(), patched(&object, &reply))
         };
-        let other = protocol::admit(&prepare(&reversed(&settings)), payload.as_bytes());
+        let other = json!({"request": reversed(&request(&object)), "offline": true, "explain": true}).to_string();
+        let other = protocol::admit(&prepare(&reversed(&settings)), other.as_bytes());
         prop_assert_eq!(data(&first), data(&other));
     }
 

@@ -90,7 +90,9 @@ pub(super) fn to_json<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<
     let [value] = arguments else {
         return Err(Problem::Overload);
     };
-    let text = value.to_json(budget)?.to_string();
+    let mut json = value.to_json(budget)?;
+    json.sort_all_objects();
+    let text = json.to_string();
     budget.spend_text(text.len())?;
     Ok(Val::text(&text))
 }

@@ -110,12 +110,15 @@ impl<'a> MapView<'_, 'a> {
         }
     }
 
+    /// In the order of the keys: some hosts hand objects over sorted, some as they were written.
     #[inline(never)]
     pub(super) fn entries(self) -> Vec<(Text<'a>, Val<'a>)> {
-        match self {
+        let mut entries: Vec<(Text<'a>, Val<'a>)> = match self {
             Self::Json(map) => map.iter().map(|(key, value)| (Text::Borrowed(key), Val::from_json(value))).collect(),
             Self::Built(entries) => entries.to_vec(),
-        }
+        };
+        entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+        entries
     }
 }
 

@@ -97,6 +97,8 @@ pub(super) fn write(revision: &str, sidecars: Map<String, Value>, draft: &Draft)
     let marker = Marker { format: FORMAT, revision: revision.to_owned(), sidecars, ours, replaced };
     let injected = serde_json::to_string(&marker).unwrap_or_default();
     let original = (!values.is_empty()).then(|| {
+        // The keys of an object have no order that every host would keep.
+        values.values_mut().for_each(Value::sort_all_objects);
         let sum = record_sum(&values);
         serde_json::to_string(&Record { values, sum }).unwrap_or_default()
     });

@@ -3,7 +3,7 @@
 //! The position (`/spec/containers/2/env/0`) goes into patches; the address (`/spec/containers/app/env/HTTP_PORT`), which
 //! names list items by their merge key, goes into the marker. Atomic lists name their items by checksum.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fingerprint::{Context, checksum, merge_key};
 use crate::read::child;
@@ -144,7 +144,12 @@ pub(super) fn label(list: &str, item: &Value) -> String {
     }
     match merge_key(list).and_then(text) {
         Some(name) => name.to_owned(),
-        None => checksum(&sorted(item).to_string()),
+        None => {
+            // Equal data has equal text.
+            let mut item = item.clone();
+            item.sort_all_objects();
+            checksum(&item.to_string())
+        }
     }
 }
 
@@ -153,19 +158,6 @@ fn is_labelled(list: &str, item: &Value, wanted: &str) -> bool {
     match merge_key(list).and_then(|key| item.get(key)).and_then(Value::as_str) {
         Some(name) => name == wanted,
         None => label(list, item) == wanted,
-    }
-}
-
-/// The value with the keys of its objects in order, so that equal data has equal text.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| *key);
-            Value::Object(Map::from_iter(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value)))))
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        other => other.clone(),
     }
 }
 

@@ -208,10 +208,14 @@ fn split(value: Value) -> Box<dyn Iterator<Item = (String, Value, String)>> {
             let claim = fingerprint::claim(&item, Context::default());
             (String::new(), item, claim)
         })),
-        Value::Object(map) => Box::new(map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
-            let claim = fingerprint::claim(&value, Context { parent: "", key: &key });
-            (key, value, claim)
-        })),
+        // In the order of the keys, not of the settings: some hosts hand settings over with their keys sorted.
+        Value::Object(mut map) => {
+            map.sort_keys();
+            Box::new(map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
+                let claim = fingerprint::claim(&value, Context { parent: "", key: &key });
+                (key, value, claim)
+            }))
+        }
         _ => Box::new(std::iter::empty()),
     }
 }

@@ -116,7 +116,7 @@ pub struct Rollout {
 pub struct Version {
     /// The version as its document says it.
     pub version: String,
-    /// The first 16 hex digits of the SHA-256 of its `inject` part.
+    /// The first 16 hex digits of the SHA-256 of its `inject` part, with the keys of its objects sorted.
     pub digest: String,
     /// What it brings.
     pub inject: Inject,
@@ -244,8 +244,9 @@ impl Rollout {
 
 impl Version {
     fn read(node: &Node<'_>, version: &str, known: &Known, problems: &mut Problems) -> Option<Self> {
-        let text = serde_json::to_vec(node.value).unwrap_or_default();
-        let digest = hex(Sha256::digest(text).get(..8).unwrap_or_default());
+        let mut inject = node.value.clone();
+        inject.sort_all_objects();
+        let digest = hex(Sha256::digest(inject.to_string()).get(..8).unwrap_or_default());
         Some(Self { version: version.to_owned(), digest, inject: Inject::read(node, known, problems)? })
     }
 }

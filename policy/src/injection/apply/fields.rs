@@ -58,7 +58,8 @@ impl Fitting<'_, '_> {
             (_, Value::Null) => Ok(()),
             // Key by key also where there is nothing yet: then what others add beside ours stays theirs.
             (None | Some(Value::Null | Value::Object(_)), Value::Object(_)) => {
-                let Value::Object(ours) = piece.value.into_owned() else { return Ok(()) };
+                let Value::Object(mut ours) = piece.value.into_owned() else { return Ok(()) };
+                ours.sort_keys();
                 for (key, value) in ours {
                     let below = slot.key(&key);
                     let claim = fingerprint::claim(&value, below.context());
