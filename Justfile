@@ -34,12 +34,11 @@ demo: build
 
 # Compare `kwctl run` with the engine over the examples; KWCTL names the program, else PATH.
 e2e-kwctl:
-    cargo test --locked --package fedcar-tests --test kwctl -- --nocapture
+    cargo test --locked --workspace --test kwctl -- --nocapture
 
 # Rewrite the golden files; read the difference before committing.
 bless:
-    BLESS=1 cargo test --locked --package fedcar --test golden --test documents
-    BLESS=1 cargo test --locked --package fedcar-policy --test documentation
+    BLESS=1 cargo test --locked --workspace --test golden --test documents --test documentation
 
 # Time for a decision, native against Wasm.
 bench:

@@ -3,6 +3,7 @@
 //! Invariant: no I/O, no clock, no randomness, no threads, no iteration over a hash map. The same input gives the same
 //! bytes on every target. Effects live in the crate `fedcar`.
 
+pub mod digest;
 pub mod expression;
 pub mod federation;
 pub mod injection;

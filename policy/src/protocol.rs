@@ -124,7 +124,7 @@ pub fn restore(payload: &[u8]) -> Vec<u8> {
         Err(_) => {
             RestoreReply::Refused { code: "bad-request", message: "the request to restore cannot be read".to_owned() }
         }
-        Ok(RestorePayload { object }) => match uninject(object) {
+        Ok(RestorePayload { object }) => match uninject(&object) {
             Ok((_, patch)) => RestoreReply::Patch(patch),
             Err(refused) => {
                 let place = refused.place.map(|place| format!(": {place}")).unwrap_or_default();

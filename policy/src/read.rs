@@ -232,14 +232,14 @@ pub fn dotted(pointer: &str) -> String {
     for token in pointer.split('/').skip(1) {
         let key = token.replace("~1", "/").replace("~0", "~");
         if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit()) {
-            path.push_str(&format!("[{key}]"));
+            path.extend(["[", &key, "]"]);
         } else if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_$".contains(&byte)) {
             if !path.is_empty() {
                 path.push('.');
             }
             path.push_str(&key);
         } else {
-            path.push_str(&format!("[\"{key}\"]"));
+            path.extend(["[\"", &key, "\"]"]);
         }
     }
     path

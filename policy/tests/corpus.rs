@@ -101,7 +101,12 @@ fn unknown_fields(value: &Value) -> Vec<String> {
     let mut found: Vec<_> = places(value)
         .iter()
         .filter(|place| place.ends_with("/fieldOfTomorrow"))
-        .map(|place| value.pointer(place).unwrap().to_string())
+        .map(|place| {
+            // With sorted keys, as in the record.
+            let mut field = value.pointer(place).unwrap().clone();
+            field.sort_all_objects();
+            field.to_string()
+        })
         .collect();
     found.sort();
     found

@@ -1,10 +1,10 @@
 //! `fedcar module`: the policy module inside this program, so that Kubewarden can run the same bytes.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use fedcar_policy::digest::hex;
 use sha2::{Digest as _, Sha256};
 use wasmparser::{Parser, Payload};
 
@@ -49,10 +49,7 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
 }
 
 fn digest() -> String {
-    Sha256::digest(MODULE).iter().fold("sha256:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("sha256:{}", hex(Sha256::digest(MODULE)))
 }
 
 fn metadata() -> Option<serde_json::Value> {

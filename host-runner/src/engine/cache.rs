@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fedcar_policy::digest::hex;
 use rustix::fs::{AtFlags, Mode, OFlags, RawMode};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -123,7 +124,7 @@ fn file_name(engine: &Engine, wasm: &[u8]) -> String {
     let mut hash = CompilerHash(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hash);
     hash.0.update(wasm);
-    hash.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.0.finalize())
 }
 
 /// Feeds what std would hash into a hash that is good enough for a file name.

@@ -113,8 +113,8 @@ impl Program {
         store.set_epoch_deadline(Ticker::ticks(core.limits.deadline.saturating_sub(begin.elapsed())));
         match self.run(&mut store) {
             Err(error) => (store.data().ended(&error), None),
-            Ok((instance, code)) => {
-                let outcome = store.data_mut().returned(code);
+            Ok((instance, returned)) => {
+                let outcome = store.data_mut().returned(returned);
                 let seen = matches!(outcome, Outcome::Answer(_)).then(|| look(&mut store, &instance));
                 (outcome, seen)
             }

@@ -1,7 +1,5 @@
 //! From a federation to the settings of one cluster (docs/settings.md), with the way back from each of its places.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -9,6 +7,7 @@ use super::guardrail::Guardrail;
 use super::member::Member;
 use super::sidecar::Sidecar;
 use super::{Federation, Source, SourceProblem};
+use crate::digest::hex;
 use crate::read::{child, did_you_mean};
 use crate::settings::{Selector, Settings};
 
@@ -354,10 +353,5 @@ pub(super) fn revision(sources: &[Source]) -> String {
         hasher.update(canonical.to_string());
         hasher.update("\n");
     }
-    let mut text = "sha256:".to_owned();
-    for byte in hasher.finalize() {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", hex(hasher.finalize()))
 }

@@ -342,7 +342,7 @@ fn foretell(subject: &Subject<'_>, scope: &RequestScope<'_>, marked: bool) -> Re
         match (choice.ready, *result == Outcome::Denied.code()) {
             (Some(ready), _) => coming.push(format!("{name} {}", ready.version.version)),
             (None, true) => {
-                warnings.push(format!("pods of this template will be denied: sidecar `{name}`: {sentence}"))
+                warnings.push(format!("pods of this template will be denied: sidecar `{name}`: {sentence}"));
             }
             (None, false) => {}
         }
@@ -407,7 +407,7 @@ fn object_name(request: &AdmissionRequest, object: &Value) -> String {
 }
 
 /// Takes an injection back, from the object alone.
-pub fn uninject(object: Value) -> Result<(Value, Patch), Refused> {
+pub fn uninject(object: &Value) -> Result<(Value, Patch), Refused> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let group = text("apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
     let refuse = || Refused { code: Refusal::NotInjected, place: None };
@@ -415,6 +415,6 @@ pub fn uninject(object: Value) -> Result<(Value, Patch), Refused> {
     let mut restored = object.clone();
     let pod = kind.template().iter().try_fold(&mut restored, |value, key| value.get_mut(key)).ok_or_else(refuse)?;
     restore::restore(pod)?;
-    let patch = difference(&object, &restored);
+    let patch = difference(object, &restored);
     Ok((restored, patch))
 }

@@ -12,19 +12,19 @@ use crate::read::child;
 /// The patch that leads from one value to the other.
 pub(super) fn difference(from: &Value, to: &Value) -> Patch {
     let mut patch = Patch::default();
-    compare(from, to, String::new(), "", &mut patch);
+    compare(from, to, "", "", &mut patch);
     patch
 }
 
-fn compare(from: &Value, to: &Value, pointer: String, key: &str, patch: &mut Patch) {
+fn compare(from: &Value, to: &Value, pointer: &str, key: &str, patch: &mut Patch) {
     match (from, to) {
-        (Value::Object(from), Value::Object(to)) => compare_objects(from, to, &pointer, patch),
+        (Value::Object(from), Value::Object(to)) => compare_objects(from, to, pointer, patch),
         (Value::Array(from), Value::Array(to)) => match keyed(key, from).zip(keyed(key, to)) {
-            Some((before, after)) => compare_keyed(from, &before, to, &after, &pointer, patch),
+            Some((before, after)) => compare_keyed(from, &before, to, &after, pointer, patch),
             None => compare_atomic(from, to, pointer, patch),
         },
         _ if from == to => {}
-        _ => patch.set(&pointer, to, true),
+        _ => patch.set(pointer, to, true),
     }
 }
 
@@ -34,13 +34,13 @@ fn compare_objects(from: &Map<String, Value>, to: &Map<String, Value>, pointer: 
     }
     for (key, value) in to {
         match from.get(key) {
-            Some(before) => compare(before, value, child(pointer, key), key, patch),
+            Some(before) => compare(before, value, &child(pointer, key), key, patch),
             None => patch.set(&child(pointer, key), value, false),
         }
     }
 }
 
-fn compare_atomic(from: &[Value], to: &[Value], pointer: String, patch: &mut Patch) {
+fn compare_atomic(from: &[Value], to: &[Value], pointer: &str, patch: &mut Patch) {
     if from == to {
         return;
     }
@@ -52,12 +52,12 @@ fn compare_atomic(from: &[Value], to: &[Value], pointer: String, patch: &mut Pat
                     patch.set(&format!("{pointer}/{}", from.len() + index), item, false);
                 }
             }
-            None => patch.set(&pointer, &Value::Array(to.to_vec()), true),
+            None => patch.set(pointer, &Value::Array(to.to_vec()), true),
         }
         return;
     }
     for (index, (before, after)) in from.iter().zip(to).enumerate() {
-        compare(before, after, format!("{pointer}/{index}"), "", patch);
+        compare(before, after, &format!("{pointer}/{index}"), "", patch);
     }
 }
 
@@ -86,20 +86,17 @@ fn compare_keyed(from: &[Value], before: &[&str], to: &[Value], after: &[&str], 
         let place = format!("{pointer}/{index}");
         if current.get(index).is_none_or(|(there, _)| there != key) {
             let elsewhere = current.iter().skip(index).position(|(there, _)| there == key);
-            match elsewhere {
-                Some(offset) => {
-                    patch.relocate(&format!("{pointer}/{}", index + offset), &place);
-                    let moved = current.remove(index + offset);
-                    current.insert(index, moved);
-                }
-                None => {
-                    patch.set(&place, item, false);
-                    current.insert(index, (key, None));
-                }
+            if let Some(offset) = elsewhere {
+                patch.relocate(&format!("{pointer}/{}", index + offset), &place);
+                let moved = current.remove(index + offset);
+                current.insert(index, moved);
+            } else {
+                patch.set(&place, item, false);
+                current.insert(index, (key, None));
             }
         }
         if let Some((_, Some(old))) = current.get(index) {
-            compare(old, item, place, "", patch);
+            compare(old, item, &place, "", patch);
         }
     }
 }

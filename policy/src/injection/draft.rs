@@ -86,7 +86,7 @@ impl Draft {
             Some(Value::Array(items)) if index <= items.len() => items.insert(index, item),
             _ => return Err(wrong_shape(list)),
         }
-        self.write(made, &slot, false);
+        self.write(made.as_ref(), &slot, false);
         self.edits.push(Edit { slot, was: None, trace: Trace::Ours(claim.to_owned()) });
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Draft {
             }
             _ => return Err(wrong_shape(&parent)),
         };
-        self.write(made, &slot, was.is_some());
+        self.write(made.as_ref(), &slot, was.is_some());
         self.edits.push(Edit { slot, was, trace });
         Ok(())
     }
@@ -132,8 +132,8 @@ impl Draft {
 
     /// Writes the operation for a place that has just been filled; where places above it had to be made, the topmost of
     /// them is written as a whole.
-    fn write(&mut self, made: Option<(Slot, bool)>, slot: &Slot, existed: bool) {
-        let (slot, existed) = made.as_ref().map_or((slot, existed), |(slot, existed)| (slot, *existed));
+    fn write(&mut self, made: Option<&(Slot, bool)>, slot: &Slot, existed: bool) {
+        let (slot, existed) = made.map_or((slot, existed), |(slot, existed)| (slot, *existed));
         let pointer = slot.pointer(self.template);
         let pod = self.template.iter().try_fold(&self.object, |value, key| value.get(key));
         if let Some(value) = pod.and_then(|pod| slot.find(pod)) {

@@ -85,7 +85,11 @@ impl<'a> RequestScope<'a> {
     /// Whether the sidecar's own condition holds.
     pub(super) fn holds(&self, sidecar: &Sidecar) -> Result<bool, Failure> {
         let mut budget = Budget::new(EXPRESSION_UNITS);
-        sidecar.when.as_ref().map_or(Ok(true), |condition| condition.holds(self, &mut budget)).map_err(failed)
+        sidecar
+            .when
+            .as_ref()
+            .map_or(Ok(true), |condition| condition.holds(self, &mut budget))
+            .map_err(|error| failed(&error))
     }
 
     /// Renders one version of a sidecar.
@@ -108,17 +112,17 @@ impl<'a> RequestScope<'a> {
                 (Form::Sidecar, false, _) => container.fallback.form,
                 (form, _, _) => form,
             };
-            let pieces = container.pieces.render(self, &mut budget).map_err(failed)?;
+            let pieces = container.pieces.render(self, &mut budget).map_err(|error| failed(&error))?;
             rendering.containers.extend(pieces.into_iter().map(|piece| RenderedContainer {
                 form,
                 position: &container.position,
                 piece,
             }));
         }
-        rendering.volumes = inject.volumes.render(self, &mut budget).map_err(failed)?;
-        rendering.labels = inject.labels.render(self, &mut budget).map_err(failed)?;
-        rendering.annotations = inject.annotations.render(self, &mut budget).map_err(failed)?;
-        rendering.pod = inject.pod.render(self, &mut budget).map_err(failed)?;
+        rendering.volumes = inject.volumes.render(self, &mut budget).map_err(|error| failed(&error))?;
+        rendering.labels = inject.labels.render(self, &mut budget).map_err(|error| failed(&error))?;
+        rendering.annotations = inject.annotations.render(self, &mut budget).map_err(|error| failed(&error))?;
+        rendering.pod = inject.pod.render(self, &mut budget).map_err(|error| failed(&error))?;
         let foreign = foreign::containers(self.pod);
         for (list, init) in [("containers", false), ("initContainers", true)] {
             for (index, container) in PodView(self.pod).list(list).iter().enumerate() {
@@ -132,10 +136,13 @@ impl<'a> RequestScope<'a> {
                         list,
                         index,
                         container: name.to_owned(),
-                        env: application.env.render(&scope, &mut budget).map_err(failed)?,
-                        env_from: application.env_from.render(&scope, &mut budget).map_err(failed)?,
-                        volume_mounts: application.volume_mounts.render(&scope, &mut budget).map_err(failed)?,
-                        lifecycle: application.lifecycle.render(&scope, &mut budget).map_err(failed)?,
+                        env: application.env.render(&scope, &mut budget).map_err(|error| failed(&error))?,
+                        env_from: application.env_from.render(&scope, &mut budget).map_err(|error| failed(&error))?,
+                        volume_mounts: application
+                            .volume_mounts
+                            .render(&scope, &mut budget)
+                            .map_err(|error| failed(&error))?,
+                        lifecycle: application.lifecycle.render(&scope, &mut budget).map_err(|error| failed(&error))?,
                     });
                 }
             }
@@ -170,7 +177,7 @@ impl Scope for ContainerScope<'_> {
     }
 }
 
-fn failed(error: RenderError) -> Failure {
+fn failed(error: &RenderError) -> Failure {
     let detail = format!("`{}` at {}: {}", error.expression, crate::read::dotted(&error.path), error.message);
     Failure::new(Reason::ExpressionFailed, vec![detail])
 }

@@ -115,10 +115,9 @@ impl<'a> Subject<'a> {
         let mut warnings = Vec::new();
         let pod = switch(&[self.pod.labels(), self.pod.annotations()], "pod", &sidecar.name, &mut warnings);
         let namespace = match (pod, self.namespace_labels) {
-            (Some(_), _) => None,
             (None, Some(labels)) => switch(&[Some(labels)], "namespace", &sidecar.name, &mut warnings),
             (None, None) if self.settings.namespace_labels_required => return Err(self.namespace_unknown()),
-            (None, None) => None,
+            _ => None,
         };
         let on = Verdict::Inject { required: false };
         let (verdict, reason) = match (pod, namespace, sidecar.mode) {

@@ -142,15 +142,13 @@ pub(super) fn label(list: &str, item: &Value) -> String {
     {
         return format!("{key} {unsatisfiable}");
     }
-    match merge_key(list).and_then(text) {
-        Some(name) => name.to_owned(),
-        None => {
-            // Equal data has equal text.
-            let mut item = item.clone();
-            item.sort_all_objects();
-            checksum(&item.to_string())
-        }
+    if let Some(name) = merge_key(list).and_then(text) {
+        return name.to_owned();
     }
+    // Sorted, so that equal data has equal text.
+    let mut item = item.clone();
+    item.sort_all_objects();
+    checksum(&item.to_string())
 }
 
 /// Whether an item has a label; without making the label where the item has a merge key.

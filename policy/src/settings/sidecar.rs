@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::inject::{Inject, NAMES, read_names};
 use super::{ConflictRules, Known, Selector, is_dns_label};
+use crate::digest::hex;
 use crate::expression::template::Condition;
 use crate::injection::WorkloadKind;
 use crate::read::{Node, Problems};
@@ -251,12 +252,6 @@ impl Version {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 /// The variable `sidecar` for the templates that are read next.
 fn set_sidecar(known: &mut Known, name: &str, version: &str) {
     let fields = [("name", name), ("version", version)].map(|(key, text)| (key.to_owned(), Value::from(text)));
@@ -266,9 +261,8 @@ fn set_sidecar(known: &mut Known, name: &str, version: &str) {
 /// Whether an expression may read more of the namespace than its name; rather once too often than not.
 fn reads_namespace_labels(expression: &str) -> bool {
     expression.split("namespace").skip(1).any(|rest| {
-        !rest
-            .strip_prefix(".name")
-            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+        let name_only = rest.strip_prefix(".name");
+        name_only.is_none_or(|rest| rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
     })
 }
 
