@@ -20,7 +20,7 @@ pub(crate) fn build(
         .args(["--target", TARGET])
         .arg("--target-dir")
         .arg(&target)
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(workspace))
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(workspace))
         .output()
         .map_err(|error| format!("cannot run the cargo that builds the module: {error}"))?;
     if !output.status.success() {
@@ -37,11 +37,17 @@ fn target_folder(out: &Path) -> &Path {
     build.and_then(Path::parent).and_then(Path::parent).unwrap_or(out)
 }
 
+/// Every instance's memory begins with its stack, and all of it is cleared after each request. The deepest recursion
+/// (JSON of 128 levels, nested expressions) fits; `tests/tests/engine.rs` holds it to that.
+const STACK_BYTES: u32 = 256 * 1024;
+
 /// Flags that keep this machine's folders out of the module, so that its bytes do not depend on where it was built.
-fn remapped_paths(workspace: &Path) -> String {
+fn rust_flags(workspace: &Path) -> String {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     // Flags are separated by this character, because a path may hold spaces.
-    [remap(workspace, "fedcar"), remap(&cargo_home, "cargo")].join("\u{1f}")
+    let flags =
+        [remap(workspace, "fedcar"), remap(&cargo_home, "cargo"), format!("-Clink-arg=-zstack-size={STACK_BYTES}")];
+    flags.join("\u{1f}")
 }

@@ -214,3 +214,29 @@ fn calls_run_on_many_threads() {
         }
     });
 }
+
+/// The module's stack is small (`host-runner/build/module.rs`), because it is cleared after each request.
+#[test]
+fn the_deepest_input_fits_the_stack() {
+    const JSON_LEVELS: usize = 120;
+    const EXPRESSION_LEVELS: usize = 60;
+    let expression = format!("${{{}1{}}}", "[".repeat(EXPRESSION_LEVELS), "]".repeat(EXPRESSION_LEVELS));
+    let text = format!("${{toJson(pod){}}}", " + string(size([pod]))".repeat(EXPRESSION_LEVELS));
+    let settings = serde_json::json!({
+        "schemaVersion": 1, "cluster": {"name": "c"},
+        "sidecars": [{"name": "deep", "mode": "required", "inject": {
+            "annotations": {"text": text},
+            "pod": {"nested": expression},
+            "applications": [{"env": [{"name": "TEXT", "value": text}]}],
+        }}],
+    });
+    let policy = engine().prepare(MODULE, settings.to_string().as_bytes()).expect("valid settings");
+    let nested = format!("{}1{}", "[".repeat(JSON_LEVELS), "]".repeat(JSON_LEVELS));
+    let payload = format!(
+        r#"{{"request": {{"operation": "CREATE", "kind": {{"group": "", "kind": "Pod"}}, "object":
+            {{"spec": {{"containers": [{{"name": "a"}}], "future": {nested}}}}}}}}}"#
+    );
+    let Outcome::Answer(reply) = policy.call("fedcar.admit", payload.as_bytes()) else { panic!("no answer") };
+    let reply: serde_json::Value = serde_json::from_slice(&reply).expect("JSON");
+    assert_eq!(reply["code"], "injected", "{reply}");
+}

@@ -41,8 +41,9 @@ use program::Program;
 use slots::Slots;
 use ticker::Ticker;
 
-/// Memory that is cleared by writing instead of being given back to the kernel and faulted in again.
-const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+/// Memory that is cleared by writing instead of being given back to the kernel and faulted in again. All that a usual
+/// request touches: with less, page faults double the time of a decision (`docs/performance.md`).
+const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]

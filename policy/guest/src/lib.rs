@@ -3,6 +3,9 @@
 //! Invariant: nothing here looks at a pod, and nothing here can trap. Under Kubewarden each request has an instance of
 //! its own and brings its settings; fedcar's engine calls `fedcar.prepare` once and copies the memory for each request.
 
+#[cfg(target_arch = "wasm32")]
+mod heap;
+
 use std::cell::RefCell;
 
 use fedcar_policy::protocol::{self, Namespaces, Operation, Prepared};
@@ -37,6 +40,10 @@ fn handler(operation: Operation) -> fn(&[u8]) -> CallResult {
 
 fn prepare(settings: &[u8]) -> CallResult {
     let (reply, prepared) = protocol::prepare(settings);
+    #[cfg(target_arch = "wasm32")]
+    if prepared.is_some() {
+        heap::hand_out();
+    }
     PREPARED.set(prepared);
     Ok(reply)
 }
