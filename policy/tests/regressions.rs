@@ -290,3 +290,16 @@ fn an_injection_takes_no_more_operations_than_places() {
         assert_eq!(found, [paths, vec!["/metadata/annotations"]].concat(), "{reply:#}");
     }
 }
+
+#[test]
+fn a_template_without_metadata_has_metadata_in_expressions() {
+    let settings = support::settings(json!([{
+        "name": "a", "mode": "required", "when": "${!('x' in pod.metadata.?annotations.orValue({}))}",
+        "inject": {"labels": {"seen": "${string(size(pod.metadata))}"}},
+    }]));
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+                        "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "i"}]}}}});
+    let injected = patched(&object, &admit(&prepare(&settings), &object));
+    assert_eq!(injected["spec"]["template"]["metadata"]["labels"]["seen"], "0");
+    assert_eq!(restored(&injected), object);
+}

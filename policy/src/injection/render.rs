@@ -3,6 +3,8 @@
 //! All expressions see the pod as it was without us, so what one sidecar brings never depends on another, and a second
 //! admission renders the same as the first.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::foreign;
@@ -64,7 +66,7 @@ impl Failure {
 
 /// The names that exist at the time of a request.
 pub(super) struct RequestScope<'a> {
-    pub(super) pod: &'a Value,
+    pod: Cow<'a, Value>,
     workload: Value,
     namespace: Value,
 }
@@ -79,6 +81,16 @@ impl<'a> RequestScope<'a> {
         let mut fields = Map::new();
         fields.insert("name".to_owned(), Value::from(namespace));
         fields.extend(namespace_labels.map(|labels| ("labels".to_owned(), Value::Object(labels.clone()))));
+        // A template may come without metadata; the pod that it makes never does.
+        let pod = if pod.get("metadata").is_some_and(Value::is_object) {
+            Cow::Borrowed(pod)
+        } else {
+            let mut made = pod.clone();
+            if let Value::Object(made) = &mut made {
+                made.insert("metadata".to_owned(), Value::Object(Map::new()));
+            }
+            Cow::Owned(made)
+        };
         Self { pod, workload: workload.to_value(), namespace: Value::Object(fields) }
     }
 
@@ -123,9 +135,9 @@ impl<'a> RequestScope<'a> {
         rendering.labels = inject.labels.render(self, &mut budget).map_err(|error| failed(&error))?;
         rendering.annotations = inject.annotations.render(self, &mut budget).map_err(|error| failed(&error))?;
         rendering.pod = inject.pod.render(self, &mut budget).map_err(|error| failed(&error))?;
-        let foreign = foreign::containers(self.pod);
+        let foreign = foreign::containers(&self.pod);
         for (list, init) in [("containers", false), ("initContainers", true)] {
-            for (index, container) in PodView(self.pod).list(list).iter().enumerate() {
+            for (index, container) in PodView(&self.pod).list(list).iter().enumerate() {
                 let Some(name) = container.get("name").and_then(Value::as_str) else { continue };
                 let scope = ContainerScope { request: self, container };
                 for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
@@ -154,7 +166,7 @@ impl<'a> RequestScope<'a> {
 impl Scope for RequestScope<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
         match name {
-            "pod" => Some(self.pod),
+            "pod" => Some(&self.pod),
             "workload" => Some(&self.workload),
             "namespace" => Some(&self.namespace),
             _ => None,
@@ -178,6 +190,8 @@ impl Scope for ContainerScope<'_> {
 }
 
 fn failed(error: &RenderError) -> Failure {
-    let detail = format!("`{}` at {}: {}", error.expression, crate::read::dotted(&error.path), error.message);
+    let place = crate::read::dotted(&error.path);
+    let at = if place.is_empty() { "" } else { " at " };
+    let detail = format!("`{}`{at}{place}: {}", error.expression, error.message);
     Failure::new(Reason::ExpressionFailed, vec![detail])
 }
