@@ -2,6 +2,14 @@
 //!
 //! `BLESS=1 cargo test -p fedcar --test documents` rewrites `expected.txt` in each folder; read the difference.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,14 @@
 //! Each case is a folder. `input.yaml` goes in; `golden.yaml` is what `fedcar inject` prints, `report.txt` what it and
 //! `fedcar explain` say. `BLESS=1 cargo test -p fedcar --test golden` writes both anew; read the difference.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,12 +1,14 @@
 //! Real objects: a few of our own that are always there, and the shared corpus where it is at hand.
 
 #![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,
-    reason = "helpers of tests: they end a test by panicking and take `json!` as it comes"
+    reason = "helpers of tests: they end a test by panicking, read files and clocks, and take `json!` as it comes"
 )]
 
 mod support;

@@ -1,5 +1,15 @@
 //! One decision from bytes to bytes: what a person would check first.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests: they end a test by panicking, read files and clocks, and take `json!` as it comes"
+)]
+
 use fedcar_policy::protocol::{self, Prepared};
 use serde_json::{Value, json};
 

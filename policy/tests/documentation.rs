@@ -1,5 +1,15 @@
 //! `docs/reasons.md` is written from the code, so that no reason can be without a line in it. `BLESS=1` writes it anew.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests: they end a test by panicking, read files and clocks, and take `json!` as it comes"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

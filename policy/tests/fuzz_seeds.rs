@@ -1,12 +1,14 @@
 //! The seeds of every fuzz target, and what fuzzing has found, without a fuzzer.
 
 #![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,
-    reason = "helpers of tests: they end a test by panicking and take `json!` as it comes"
+    reason = "helpers of tests: they end a test by panicking, read files and clocks, and take `json!` as it comes"
 )]
 
 #[allow(unreachable_pub, reason = "the fuzz targets are crates of their own")]

@@ -1,12 +1,14 @@
 //! The selection table of DESIGN section 4, row by row, and every stable code with a case that produces it.
 
 #![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,
-    reason = "helpers of tests: they end a test by panicking and take `json!` as it comes"
+    reason = "helpers of tests: they end a test by panicking, read files and clocks, and take `json!` as it comes"
 )]
 
 mod support;

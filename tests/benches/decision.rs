@@ -3,6 +3,14 @@
 //! A recipe (`just bench`), not a timed test: figures belong to the machine they were taken on and are told as ratios in
 //! `docs/performance.md`. Both sides do the same work on the same bytes, and their answers are compared first.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,14 @@
 //! What the end-to-end tests share: real requests to put to every face of the decision.
 
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,14 @@
 //!
 //! The module has its own, because the SDK's double its size; so what the SDK reads and writes must be what we mean.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use fedcar_policy::protocol::{self, Namespaces};
 use kubewarden_policy_sdk::request::{KubernetesAdmissionRequest, ValidationRequest};
 use kubewarden_policy_sdk::response::ValidationResponse;

@@ -2,6 +2,14 @@
 //!
 //! Every case ends with a typed outcome and a host that still serves: each test uses its engine again afterwards.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::time::{Duration, Instant};
 
 use fedcar::engine::{

@@ -3,6 +3,14 @@
 //! `KWCTL` names the program, else it is looked for on PATH; without one the test says so and passes, because Kubewarden's
 //! tools cannot be installed from a registry of crates. `just e2e-kwctl` shows what it says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -49,7 +57,7 @@ fn kwctl_answers_as_the_engine_does() {
                 serde_json::from_slice(&protocol::admit(&prepared, payload.to_string().as_bytes())).expect("JSON");
             assert_eq!(response["allowed"], json!(reply["verdict"] == "allowed"), "{name}: {response}");
             let object = &payload["request"]["object"];
-            let theirs = response["patch"].as_str().map(|patch| decode(patch));
+            let theirs = response["patch"].as_str().map(decode);
             assert_eq!(patched(object, theirs.as_ref()), patched(object, reply.get("patch")), "{name}");
             assert_eq!(list(&response["warnings"]), list(&reply["warnings"]), "{name}");
             compared += 1;

@@ -1,6 +1,14 @@
 //! Arrows go one way: the faces and the program use the decision, and a decision on an object always goes through the
 //! module's bytes. Reads the sources and compares what they name with the table of what each part may name.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -2,6 +2,14 @@
 //!
 //! Native and the engine must give the same bytes; Node is compared as data. `kwctl` is the fourth face: `kwctl.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: they end a test by panicking"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -32,20 +32,20 @@ fn handler(operation: Operation) -> fn(&[u8]) -> CallResult {
         Operation::ProtocolVersion => |_| Ok(protocol::protocol_version()),
         Operation::ValidateSettings => |settings| Ok(protocol::validate_settings(settings)),
         Operation::Validate => |payload| Ok(protocol::validate(payload, &HostNamespaces)),
-        Operation::Prepare => prepare,
+        Operation::Prepare => |settings| Ok(prepare(settings)),
         Operation::Admit => admit,
         Operation::Restore => |payload| Ok(protocol::restore(payload)),
     }
 }
 
-fn prepare(settings: &[u8]) -> CallResult {
+fn prepare(settings: &[u8]) -> Vec<u8> {
     let (reply, prepared) = protocol::prepare(settings);
     #[cfg(target_arch = "wasm32")]
     if prepared.is_some() {
         heap::hand_out();
     }
     PREPARED.set(prepared);
-    Ok(reply)
+    reply
 }
 
 /// A host that admits before it has prepared valid settings is wrong about its own state, which no reply can mend.

@@ -63,7 +63,7 @@ pub(crate) fn patched(object: &Value, reply: &Value) -> Value {
 }
 
 /// The operations of a patch; by hand, because the reader of `json-patch` stumbles over numbers beyond 64 bits.
-pub(crate) fn operations(patch: &Value) -> json_patch::Patch {
+pub(crate) fn operations(list: &Value) -> json_patch::Patch {
     let operation = |one: &Value| {
         let pointer = |key: &str| PointerBuf::parse(one[key].as_str().unwrap()).unwrap();
         let (path, content) = (pointer("path"), || one["value"].clone());
@@ -75,7 +75,7 @@ pub(crate) fn operations(patch: &Value) -> json_patch::Patch {
             other => panic!("unexpected operation {other}"),
         }
     };
-    json_patch::Patch(patch.as_array().unwrap().iter().map(operation).collect())
+    json_patch::Patch(list.as_array().unwrap().iter().map(operation).collect())
 }
 
 /// The answer of `fedcar.restore`.
