@@ -17,7 +17,7 @@ pub use self::inject::{
 };
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
 pub use self::rules::{ConflictRules, Rule};
-pub use self::selector::{Selector, WORKLOAD_NAMESPACE_LABEL};
+pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
 use crate::read::Problem;
 

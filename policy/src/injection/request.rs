@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::settings::WORKLOAD_NAMESPACE_LABEL;
+use crate::settings::NAMESPACE_NAME_LABEL;
 
 /// The part of `admission.k8s.io/v1` `AdmissionRequest` that decides anything.
 ///
@@ -71,7 +71,7 @@ impl AdmissionInput {
         let namespace = self.namespace.as_ref()?.as_object()?;
         let labels = namespace.get("metadata").and_then(|metadata| metadata.get("labels"));
         let mut labels = labels.and_then(Value::as_object).cloned().unwrap_or_default();
-        labels.entry(WORKLOAD_NAMESPACE_LABEL).or_insert_with(|| Value::from(name));
+        labels.entry(NAMESPACE_NAME_LABEL).or_insert_with(|| Value::from(name));
         Some(labels)
     }
 }

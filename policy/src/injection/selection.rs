@@ -9,7 +9,7 @@ use super::pod::PodView;
 use super::reason::{Fault, FaultCode, Reason};
 use super::request::UserInfo;
 use super::workload::{Workload, WorkloadKind};
-use crate::settings::{Guardrail, Match, Mode, Origin, Settings, Sidecar, WORKLOAD_NAMESPACE_LABEL};
+use crate::settings::{Guardrail, Match, Mode, NAMESPACE_NAME_LABEL, Origin, Settings, Sidecar};
 
 /// The key that speaks for every sidecar.
 const SWITCH_ALL: &str = "fedcar.dev/inject";
@@ -166,7 +166,7 @@ impl<'a> Subject<'a> {
         let fits = match self.namespace_labels {
             Some(labels) => selector.matches(Some(labels)),
             None if selector.asks_only_for_name() => {
-                let name = (WORKLOAD_NAMESPACE_LABEL.to_owned(), Value::from(self.namespace));
+                let name = (NAMESPACE_NAME_LABEL.to_owned(), Value::from(self.namespace));
                 selector.matches(Some(&Map::from_iter([name])))
             }
             None => return Err(self.namespace_unknown()),

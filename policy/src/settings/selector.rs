@@ -6,7 +6,7 @@ use super::name::{is_label_value, is_qualified_name};
 use crate::read::{Node, Problems};
 
 /// The label that every namespace carries with its own name; it is known also where the other labels are not.
-pub const WORKLOAD_NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// A label selector; every requirement must hold. An empty selector fits everything.
 #[derive(Debug, Default, Clone)]
@@ -68,7 +68,7 @@ impl Selector {
 
     /// Whether nothing but the namespace's own name is asked for.
     pub fn asks_only_for_name(&self) -> bool {
-        self.0.iter().all(|requirement| requirement.key == WORKLOAD_NAMESPACE_LABEL)
+        self.0.iter().all(|requirement| requirement.key == NAMESPACE_NAME_LABEL)
     }
 }
 
