@@ -87,7 +87,7 @@ fn admitted(input: &mut AdmissionInput) -> Result<(WorkloadKind, Value), Pass> {
 
 /// The pod in an object, or the fault that there is none.
 fn pod_of(kind: WorkloadKind, object: &Value) -> Result<&Value, Fault> {
-    let pod = kind.template().iter().try_fold(object, |value, key| value.get(key));
+    let pod = kind.pod(object);
     match pod {
         Some(pod) if pod.get("spec").is_some_and(Value::is_object) => Ok(pod),
         _ => Err(Fault::new(FaultCode::BadObject, format!("a {} without a pod spec", kind.name()))),
@@ -126,7 +126,7 @@ struct Base<'o> {
 /// A marker that does not verify is no marker: then what is there is the user's, and the conflict rules decide.
 fn without_ours(kind: WorkloadKind, object: &Value) -> Result<Base<'_>, Refused> {
     let mut base = object.clone();
-    let pod = kind.template().iter().try_fold(&mut base, |value, key| value.get_mut(key));
+    let pod = kind.pod_mut(&mut base);
     let removed = pod.map_or_else(|| Ok(Removed::default()), restore::restore)?;
     Ok(Base { object: base, removed, original: Some(object) })
 }
@@ -314,7 +314,7 @@ fn settle_order(original: &Value, mut object: Value, kind: WorkloadKind, placed:
         let slot = Slot::of(&["spec", list]);
         let Ok(there) = pod_of(kind, original) else { return object };
         let Some(theirs) = slot.find(there).and_then(Value::as_array) else { continue };
-        let pod = kind.template().iter().try_fold(&mut object, |value, key| value.get_mut(key));
+        let pod = kind.pod_mut(&mut object);
         let Some(ours) = pod.and_then(|pod| slot.find_mut(pod)) else { continue };
         let same_items = ours.as_array().is_some_and(|ours| by_name(ours) == by_name(theirs));
         let stands = placed.iter().filter(|one| one.list == list).all(|one| apply::stands_well(theirs, one));
@@ -413,7 +413,7 @@ pub fn uninject(object: &Value) -> Result<(Value, Patch), Refused> {
     let refuse = || Refused { code: Refusal::NotInjected, place: None };
     let kind = WorkloadKind::find(group, text("kind")).ok_or_else(refuse)?;
     let mut restored = object.clone();
-    let pod = kind.template().iter().try_fold(&mut restored, |value, key| value.get_mut(key)).ok_or_else(refuse)?;
+    let pod = kind.pod_mut(&mut restored).ok_or_else(refuse)?;
     restore::restore(pod)?;
     let patch = difference(object, &restored);
     Ok((restored, patch))

@@ -97,11 +97,7 @@ impl<'a> RequestScope<'a> {
     /// Whether the sidecar's own condition holds.
     pub(super) fn holds(&self, sidecar: &Sidecar) -> Result<bool, Failure> {
         let mut budget = Budget::new(EXPRESSION_UNITS);
-        sidecar
-            .when
-            .as_ref()
-            .map_or(Ok(true), |condition| condition.holds(self, &mut budget))
-            .map_err(|error| failed(&error))
+        Ok(sidecar.when.as_ref().map_or(Ok(true), |condition| condition.holds(self, &mut budget))?)
     }
 
     /// Renders one version of a sidecar.
@@ -124,17 +120,17 @@ impl<'a> RequestScope<'a> {
                 (Form::Sidecar, false, _) => container.fallback.form,
                 (form, _, _) => form,
             };
-            let pieces = container.pieces.render(self, &mut budget).map_err(|error| failed(&error))?;
+            let pieces = container.pieces.render(self, &mut budget)?;
             rendering.containers.extend(pieces.into_iter().map(|piece| RenderedContainer {
                 form,
                 position: &container.position,
                 piece,
             }));
         }
-        rendering.volumes = inject.volumes.render(self, &mut budget).map_err(|error| failed(&error))?;
-        rendering.labels = inject.labels.render(self, &mut budget).map_err(|error| failed(&error))?;
-        rendering.annotations = inject.annotations.render(self, &mut budget).map_err(|error| failed(&error))?;
-        rendering.pod = inject.pod.render(self, &mut budget).map_err(|error| failed(&error))?;
+        rendering.volumes = inject.volumes.render(self, &mut budget)?;
+        rendering.labels = inject.labels.render(self, &mut budget)?;
+        rendering.annotations = inject.annotations.render(self, &mut budget)?;
+        rendering.pod = inject.pod.render(self, &mut budget)?;
         let foreign = foreign::containers(&self.pod);
         for (list, init) in [("containers", false), ("initContainers", true)] {
             for (index, container) in PodView(&self.pod).list(list).iter().enumerate() {
@@ -148,13 +144,10 @@ impl<'a> RequestScope<'a> {
                         list,
                         index,
                         container: name.to_owned(),
-                        env: application.env.render(&scope, &mut budget).map_err(|error| failed(&error))?,
-                        env_from: application.env_from.render(&scope, &mut budget).map_err(|error| failed(&error))?,
-                        volume_mounts: application
-                            .volume_mounts
-                            .render(&scope, &mut budget)
-                            .map_err(|error| failed(&error))?,
-                        lifecycle: application.lifecycle.render(&scope, &mut budget).map_err(|error| failed(&error))?,
+                        env: application.env.render(&scope, &mut budget)?,
+                        env_from: application.env_from.render(&scope, &mut budget)?,
+                        volume_mounts: application.volume_mounts.render(&scope, &mut budget)?,
+                        lifecycle: application.lifecycle.render(&scope, &mut budget)?,
                     });
                 }
             }
@@ -189,9 +182,11 @@ impl Scope for ContainerScope<'_> {
     }
 }
 
-fn failed(error: &RenderError) -> Failure {
-    let place = crate::read::dotted(&error.path);
-    let at = if place.is_empty() { "" } else { " at " };
-    let detail = format!("`{}`{at}{place}: {}", error.expression, error.message);
-    Failure::new(Reason::ExpressionFailed, vec![detail])
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Self {
+        let place = crate::read::dotted(&error.path);
+        let at = if place.is_empty() { "" } else { " at " };
+        let detail = format!("`{}`{at}{place}: {}", error.expression, error.message);
+        Self::new(Reason::ExpressionFailed, vec![detail])
+    }
 }

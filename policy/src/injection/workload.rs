@@ -74,6 +74,16 @@ impl WorkloadKind {
         }
     }
 
+    /// The pod (its `metadata` and `spec`) in an object of this kind.
+    pub(super) fn pod(self, object: &Value) -> Option<&Value> {
+        self.template().iter().try_fold(object, |value, key| value.get(key))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn pod_mut(self, object: &mut Value) -> Option<&mut Value> {
+        self.template().iter().try_fold(object, |value, key| value.get_mut(key))
+    }
+
     /// Whether its pods must end by themselves.
     pub const fn completes(self) -> bool {
         matches!(self, Self::Job | Self::CronJob)
