@@ -145,6 +145,14 @@ pub struct Piece<'s> {
     pub claim: Cow<'s, str>,
 }
 
+impl Piece<'_> {
+    /// A list item or value that was made for this pod, with its claim.
+    pub(crate) fn of(value: Value, context: Context<'_>) -> Self {
+        let claim = fingerprint::claim(&value, context);
+        Self { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: Cow::Owned(claim) }
+    }
+}
+
 impl Pieces {
     fn compile(
         value: &Value,

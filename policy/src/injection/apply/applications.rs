@@ -1,12 +1,10 @@
 //! What changes in the user's own containers: environment, mounts, lifecycle.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::Fitting;
 use super::volumes::position;
-use crate::injection::fingerprint::{self, Context};
+use crate::injection::fingerprint::Context;
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
 use crate::injection::render::RenderedApplication;
@@ -76,12 +74,11 @@ impl Fitting<'_, '_> {
 
     /// A mount that follows its volume, where that was renamed.
     fn follow<'p>(&self, piece: Piece<'p>) -> Piece<'p> {
-        let mut value = piece.value.clone().into_owned();
-        self.rename_mount(&mut value);
-        if value == *piece.value {
+        if self.renamed_volumes.is_empty() {
             return piece;
         }
-        let claim = fingerprint::claim(&value, Context::default());
-        Piece { key: piece.key, value: Cow::Owned(value), claim: claim.into() }
+        let mut value = piece.value.into_owned();
+        self.rename_mount(&mut value);
+        Piece::of(value, Context::default())
     }
 }

@@ -3,8 +3,6 @@
 //! Which lists have a merge key and which are appended to is written down in `docs/settings.md`, from the `patchStrategy`
 //! tags in `k8s.io/api/core/v1/types.go`.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::Fitting;
@@ -62,12 +60,8 @@ impl Fitting<'_, '_> {
                 ours.sort_keys();
                 for (key, value) in ours {
                     let below = slot.key(&key);
-                    let claim = fingerprint::claim(&value, below.context());
-                    self.merge(
-                        below,
-                        &key,
-                        Piece { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: claim.into() },
-                    )?;
+                    let piece = Piece::of(value, below.context());
+                    self.merge(below, &key, piece)?;
                 }
                 Ok(())
             }
@@ -85,8 +79,7 @@ impl Fitting<'_, '_> {
     /// One item of a list that is merged item by item.
     fn merge_item(&mut self, list: &Slot, key: &str, item: Value) -> Result<(), Fault> {
         let ours = label(key, &item);
-        let claim = fingerprint::claim(&item, Context::default());
-        let piece = Piece { key: Cow::Borrowed(""), value: Cow::Owned(item), claim: claim.into() };
+        let piece = Piece::of(item, Context::default());
         let items = self.draft.items(list);
         match items.iter().enumerate().rfind(|(_, theirs)| label(key, theirs) == ours) {
             None => self.insert(list, items.len(), &piece),

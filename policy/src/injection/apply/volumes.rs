@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Fitting;
-use crate::injection::fingerprint::{self, Context};
+use crate::injection::fingerprint::Context;
 use crate::injection::reason::Fault;
 use crate::injection::slot::Slot;
 use crate::settings::{Piece, Rule, is_dns_label};
@@ -59,8 +59,7 @@ impl Fitting<'_, '_> {
                 map.insert(list.to_owned(), mounts);
             }
         }
-        let claim = fingerprint::claim(&value, Context::default());
-        Piece { key: piece.key, value: std::borrow::Cow::Owned(value), claim: claim.into() }
+        Piece::of(value, Context::default())
     }
 
     /// Lets one mount follow the volume that was renamed.
@@ -98,8 +97,7 @@ pub(super) fn renamed(piece: &Piece<'_>, name: &str) -> Piece<'static> {
     if let Value::Object(map) = &mut value {
         map.insert("name".to_owned(), Value::from(name));
     }
-    let claim = fingerprint::claim(&value, Context::default());
-    Piece { key: piece.key.clone().into_owned().into(), value: std::borrow::Cow::Owned(value), claim: claim.into() }
+    Piece::of(value, Context::default())
 }
 
 #[cfg(test)]
