@@ -305,3 +305,28 @@ fn a_template_without_metadata_has_metadata_in_expressions() {
     assert_eq!(injected["spec"]["template"]["metadata"]["labels"]["seen"], "0");
     assert_eq!(restored(&injected), object);
 }
+
+#[test]
+fn a_container_of_our_name_in_the_other_list_is_a_conflict() {
+    let container = |form: &str| json!({"containers": [{"name": "telemetry", "form": form, "image": "ours"}]});
+    for (form, list) in [("sidecar", "containers"), ("container", "initContainers")] {
+        let mut object = pod(json!({}));
+        let theirs = json!({"name": "telemetry", "image": "theirs"});
+        match object["spec"][list].as_array_mut() {
+            Some(containers) => containers.push(theirs),
+            None => object["spec"][list] = json!([theirs]),
+        }
+        let settings = |mode: &str, rule: &str| {
+            let mut sidecar = sidecar("telemetry", container(form), json!({"containers": rule}));
+            sidecar["mode"] = json!(mode);
+            prepare(&support::settings(json!([sidecar])))
+        };
+        for rule in ["reject", "replace"] {
+            assert_eq!(admit(&settings("required", rule), &object)["verdict"], "denied", "{form} {rule}");
+            assert_eq!(admit(&settings("opt-out", rule), &object)["code"], "skipped", "{form} {rule}");
+        }
+        let renamed = patched(&object, &admit(&settings("required", "rename"), &object));
+        assert_eq!(restored(&renamed), object, "{form}");
+        assert_ne!(renamed, object, "{form}");
+    }
+}

@@ -57,7 +57,8 @@ impl Fitting<'_, '_> {
                 Ok(None)
             }
             rule => {
-                let slot = Slot::of(&["spec", list]);
+                // Theirs may stand in the other list: a conflict all the same.
+                let slot = Slot::of(&["spec", other_list]);
                 let slot = self.draft.items(&slot).get(index).map(|item| slot.item(index, item));
                 match slot {
                     Some(slot) if self.replaces(rule, &what) => {
