@@ -10,6 +10,7 @@ mod difference;
 mod draft;
 pub(crate) mod fingerprint;
 mod foreign;
+mod lean;
 mod marker;
 mod patch;
 mod pod;
@@ -26,6 +27,7 @@ mod valid;
 mod workload;
 
 pub use self::decide::{Allowed, Decision, decide, uninject};
+pub(crate) use self::lean::MANAGED_FIELDS;
 pub use self::marker::{INJECTED, ORIGINAL, RECORD_BYTES_MAX};
 pub use self::patch::Patch;
 pub use self::reason::{Fault, FaultCode, Outcome, Pass, Reason, Refusal};

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::injection::{
-    AdmissionInput, AdmissionRequest, Allowed, Decision, Fault, FaultCode, Outcome, Patch, Report, decide, uninject,
+    AdmissionInput, AdmissionRequest, Allowed, Decision, Fault, FaultCode, MANAGED_FIELDS, Outcome, Patch, Report,
+    decide, uninject,
 };
 use crate::read::{Problem, dotted};
 use crate::settings::{OnFault, Settings};
@@ -98,12 +99,38 @@ pub fn validate(payload: &[u8], namespaces: &dyn Namespaces) -> Vec<u8> {
                     let wanted = settings.needs_namespace_labels() && !name.is_empty() && !settings.protects(name);
                     let namespace = if wanted { namespaces.get(name) } else { None };
                     let decision = decide(&settings, AdmissionInput { request, namespace, offline: false });
-                    Validation::from(&settings, decision)
+                    let mut response = Validation::from(&settings, decision);
+                    if let Some(object) = &mut response.mutated_object {
+                        put_managed_fields_back(object, payload.request.get());
+                    }
+                    response
                 }
             },
         },
     };
     write(&response)
+}
+
+/// Gives the whole object what was skipped while it was read.
+fn put_managed_fields_back(object: &mut Value, request: &str) {
+    #[derive(Deserialize)]
+    struct Request {
+        object: Object,
+    }
+    #[derive(Deserialize)]
+    struct Object {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        managed_fields: Value,
+    }
+    // Any other shape has none.
+    let Ok(Request { object: Object { metadata } }) = serde_json::from_str(request) else { return };
+    if let Some(Value::Object(fields)) = object.get_mut("metadata") {
+        fields.insert(MANAGED_FIELDS.to_owned(), metadata.managed_fields);
+    }
 }
 
 /// `fedcar.admit`: request with what the host knows -> decision with its patch.

@@ -330,3 +330,21 @@ fn a_container_of_our_name_in_the_other_list_is_a_conflict() {
         assert_ne!(renamed, object, "{form}");
     }
 }
+
+#[test]
+fn managed_fields_come_through_both_ways_of_asking() {
+    let mut object = pod(json!({}));
+    object["metadata"]["managedFields"] = json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {"k:{\"a\":1}": {}}}}]);
+    let settings = support::settings(json!([sidecar(
+        "a",
+        json!({"labels": {"x": "seen-${has(pod.metadata.managedFields)}"}}),
+        json!({})
+    )]));
+    let injected = patched(&object, &admit(&prepare(&settings), &object));
+    let payload = json!({"request": request(&object), "settings": settings}).to_string();
+    let reply = protocol::validate(payload.as_bytes(), &No);
+    let response: Value = serde_json::from_slice(&reply).unwrap();
+    assert_eq!(response["mutated_object"], injected);
+    assert_eq!(injected["metadata"]["managedFields"], object["metadata"]["managedFields"]);
+    assert_eq!(injected["metadata"]["labels"]["x"], "seen-false", "no expression sees them");
+}

@@ -23,7 +23,8 @@ pub struct AdmissionRequest {
     pub name: Option<String>,
     /// Who sent it.
     pub user_info: Option<UserInfo>,
-    /// The object; absent on DELETE and CONNECT.
+    /// The object without its managed fields; absent on DELETE and CONNECT.
+    #[serde(deserialize_with = "super::lean::deserialize")]
     pub object: Option<Value>,
 }
 
