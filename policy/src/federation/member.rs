@@ -45,7 +45,7 @@ impl Engine {
     const fn usual_namespace(self) -> &'static str {
         match self {
             Self::Kubewarden => "kubewarden",
-            Self::HostRunner => "fedcar",
+            Self::HostRunner => "fedcar-system",
         }
     }
 }
