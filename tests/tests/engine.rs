@@ -10,21 +10,33 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fedcar::engine::{
-    Cache, Engine, Interruption, Limits, LoadError, MODULE, Outcome, PrepareError, Trap, TrapSummary,
+    Cache, Call, Engine, HostCall, HostCalls, Interruption, Limits, LoadError, MODULE, Outcome, PrepareError, Trap,
+    TrapSummary,
 };
 
 /// The least that settings may say.
 const SETTINGS: &[u8] = br#"{"schemaVersion":1,"cluster":{"name":"eu-1"}}"#;
 
 fn limits() -> Limits {
-    Limits { deadline: Duration::from_millis(300), concurrent_calls: 2, ..Limits::default() }
+    Limits {
+        deadline: Duration::from_millis(300),
+        prepare_deadline: Duration::from_secs(2),
+        concurrent_calls: 2,
+        ..Limits::default()
+    }
 }
 
 fn engine() -> Engine {
     Engine::new(limits(), Cache::none()).expect("an engine")
+}
+
+fn guest(name: &str) -> Vec<u8> {
+    wat::parse_file(format!("{}/guests/{name}.wat", env!("CARGO_MANIFEST_DIR"))).expect("a module")
 }
 
 fn hostile(name: &str) -> Vec<u8> {
@@ -60,6 +72,55 @@ fn a_deadline_is_kept() {
     let begin = Instant::now();
     assert_eq!(policy.call("validate", b""), Outcome::Interrupted(Interruption::Deadline));
     assert!(begin.elapsed() >= limits().deadline, "stopped early, after {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_call_can_have_less_time_than_the_engine_gives() {
+    let engine =
+        Engine::new(Limits { deadline: Duration::from_secs(60), ..limits() }, Cache::none()).expect("an engine");
+    let policy = engine.load(&hostile("endless_loop")).expect("a module that links");
+    let begin = Instant::now();
+    let until = begin + Duration::from_millis(50);
+    let called = policy.run(Call { until: Some(until), ..Call::new("validate", Vec::new()) });
+    assert_eq!(called.outcome, Outcome::Interrupted(Interruption::Deadline));
+    assert!(Instant::now() >= until, "stopped early");
+    assert!(begin.elapsed() < Duration::from_secs(30), "stopped late");
+    let long = Call { until: Some(begin + Duration::from_secs(600)), ..Call::new("protocol_version", Vec::new()) };
+    assert_eq!(engine.load(MODULE).expect("our own module").run(long).outcome, Outcome::Answer(br#""v1""#.to_vec()));
+}
+
+#[test]
+fn what_is_held_while_a_call_is_quick_is_let_go_when_it_is_slow() {
+    /// Tells when it was dropped.
+    struct Told(Sender<Instant>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.send(Instant::now()).expect("a receiver");
+        }
+    }
+    let engine =
+        Engine::new(Limits { deadline: Duration::from_secs(2), ..limits() }, Cache::none()).expect("an engine");
+    let (sender, receiver) = channel();
+    let call = |name: &str, operation: &str| {
+        let policy = engine.load(&hostile(name)).expect("a module that links");
+        let while_quick = Some(Box::new(Told(sender.clone())) as _);
+        let called = policy.run(Call { while_quick, ..Call::new(operation, Vec::new()) });
+        (called, Instant::now(), receiver.recv().expect("it was dropped"))
+    };
+    let (called, end, dropped) = call("endless_loop", "validate");
+    assert_eq!(called.outcome, Outcome::Interrupted(Interruption::Deadline));
+    assert!(end - dropped > Duration::from_secs(1), "it was held until {:?} before the end", end - dropped);
+    let (called, end, dropped) = call("silent", "1");
+    assert!(dropped <= end && matches!(called.outcome, Outcome::Broken(_)), "a quick call gives it back at its end");
+}
+
+#[test]
+fn a_payload_in_parts_is_one_to_the_module() {
+    let policy = engine().load(MODULE).expect("our own module");
+    let parts = [&br#"{"schema"#[..], b"", br#"Version":1,"cluster":{"na"#, br#"me":"eu-1"}}"#];
+    let payload = parts.into_iter().map(Bytes::from_static).collect();
+    let called = policy.run(Call::new("validate_settings", payload));
+    assert_eq!(called.outcome, policy.call("validate_settings", SETTINGS));
 }
 
 #[test]
@@ -117,6 +178,62 @@ fn no_pointer_is_trusted() {
 fn no_capability_is_granted() {
     let Outcome::Refused(error) = call("refused_capability", "validate") else { panic!("expected a refusal") };
     assert_eq!(error.text, "no host capability is granted");
+}
+
+/// Answers with what it was asked, or refuses.
+struct Gate {
+    refuses: bool,
+    takes: Duration,
+}
+
+impl HostCalls for Gate {
+    fn call(&self, call: HostCall<'_>) -> Result<Vec<u8>, String> {
+        std::thread::sleep(self.takes);
+        let HostCall { binding, namespace, operation, payload, .. } = call;
+        let payload = String::from_utf8_lossy(payload);
+        if self.refuses {
+            Err(format!("not {payload}"))
+        } else {
+            Ok(format!("{binding}.{namespace}.{operation}({payload})").into())
+        }
+    }
+}
+
+#[test]
+fn a_host_call_goes_through_the_gate_of_its_call() {
+    let policy = engine().load(&guest("host_call")).expect("a module that links");
+    let call = |gate: Option<Gate>| {
+        let host_calls = gate.map(|gate| Box::new(gate) as Box<dyn HostCalls>);
+        policy.run(Call { host_calls, ..Call::new("validate", vec![Bytes::from_static(b"payload")]) }).outcome
+    };
+    let refused = |outcome| match outcome {
+        Outcome::Refused(error) => error.text,
+        other => panic!("expected a refusal, found {other:?}"),
+    };
+    let takes = Duration::ZERO;
+    assert_eq!(
+        call(Some(Gate { refuses: false, takes })),
+        Outcome::Answer(b"kubewarden.kubernetes.get_resource(payload)".to_vec())
+    );
+    assert_eq!(refused(call(Some(Gate { refuses: true, takes }))), "not payload");
+    assert_eq!(refused(call(None)), "no host capability is granted");
+    // The module does not run while the host works, so nothing else could notice that the time is up.
+    let slow = Gate { refuses: false, takes: limits().deadline };
+    assert_eq!(call(Some(slow)), Outcome::Interrupted(Interruption::Deadline));
+}
+
+#[test]
+fn wasi_has_no_effect() {
+    let policy = engine().load_with_wasi(&guest("wasi")).expect("a module that links");
+    let Outcome::Answer(found) = policy.call("validate", b"") else { panic!("expected an answer") };
+    assert_eq!(found[..16], [0; 16], "clock, randomness and environment");
+    assert_eq!(found[16..20], 8_u32.to_le_bytes(), "all that was printed");
+    assert_eq!(found[20..], 8_u32.to_le_bytes(), "there are no files");
+    assert!(matches!(policy.call("4444", b""), Outcome::Broken(TrapSummary::Runtime(_))), "leaving with an error");
+    for outside in ["55555", "666666"] {
+        let outcome = policy.call(outside, b"");
+        assert!(matches!(outcome, Outcome::Broken(TrapSummary::OutOfBounds { .. })), "{outside}: {outcome:?}");
+    }
 }
 
 #[test]

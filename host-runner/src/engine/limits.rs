@@ -22,6 +22,8 @@ pub struct Limits {
     /// From the call to its end, waiting for a free instance included. Checked on loop edges and function entries of
     /// the module, and at the beginning of a bulk memory instruction; up to two ticks of 5 ms late.
     pub deadline: Duration,
+    /// The same for reading settings, which is done once and not for each request.
+    pub prepare_deadline: Duration,
     /// Calls that run at the same time; more wait. Each reserves 4 GiB of address space (not of memory), because the
     /// hardware then checks the module's bounds for free.
     pub concurrent_calls: u32,
@@ -39,6 +41,7 @@ impl Default for Limits {
             host_calls: 64,
             // A tenth of the webhook timeout that Kubernetes applies by default.
             deadline: Duration::from_secs(1),
+            prepare_deadline: Duration::from_secs(10),
             // A call never waits for anything but the processor, so more than a few per core gains nothing.
             concurrent_calls: 8,
         }

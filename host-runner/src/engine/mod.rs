@@ -2,13 +2,14 @@
 //! fresh instance for each call.
 //!
 //! Invariant: whatever a module does, the call ends within its limits with an [`Outcome`], and nothing of one call can
-//! be seen by another. No capability of the host is granted.
+//! be seen by another. A module reaches nothing but what its caller grants with the call.
 //!
 //! | concept | file |
 //! |---|---|
 //! | what a module may take | `limits` |
+//! | what is called | `call` |
 //! | how a call ended | `outcome` |
-//! | what a module can import | `wapc` |
+//! | what a module can import | `wapc`, `wasi` |
 //! | a module ready to be called | `program` |
 //! | settings frozen into a module | `snapshot` |
 //! | compiled code between runs | `cache` |
@@ -16,6 +17,7 @@
 //! | calls at the same time | `slots` |
 
 mod cache;
+mod call;
 mod embedded;
 mod limits;
 mod outcome;
@@ -24,12 +26,16 @@ mod slots;
 mod snapshot;
 mod ticker;
 mod wapc;
+mod wasi;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use wasmtime::{Config, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig};
 
 pub use cache::{Cache, CacheRefused};
+pub use call::{Call, Called, HostCall, HostCalls};
 pub use embedded::MODULE;
 pub use limits::Limits;
 pub use outcome::{GuestError, Interruption, Outcome, TrapSummary};
@@ -44,6 +50,10 @@ use ticker::Ticker;
 /// Memory that is cleared by writing instead of being given back to the kernel and faulted in again. All that a usual
 /// request touches: with less, page faults double the time of a decision (`docs/performance.md`).
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
+
+/// A call that lasts longer than this is slow: what its caller holds back for quick ones is let go. A hundred times what a
+/// decision on a usual pod takes.
+pub const QUICK: Duration = Duration::from_millis(10);
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +84,9 @@ pub struct Engine(Arc<Core>);
 /// What all policies of one engine share.
 struct Core {
     engine: wasmtime::Engine,
+    /// waPC alone, and waPC with WASI.
     linker: Linker<wapc::Session>,
+    wasi_linker: Linker<wapc::Session>,
     limits: Limits,
     cache: Cache,
     slots: Slots,
@@ -101,16 +113,25 @@ impl Engine {
             bytes: limits.memory_bytes,
             source: error.into_boxed_dyn_error(),
         })?;
+        let link = |error: wasmtime::Error| EngineError::Link(error.into_boxed_dyn_error());
         let mut linker = Linker::new(&engine);
-        wapc::link(&mut linker).map_err(|error| EngineError::Link(error.into_boxed_dyn_error()))?;
+        wapc::link(&mut linker).map_err(link)?;
+        let mut wasi_linker = linker.clone();
+        wasi::link(&mut wasi_linker).map_err(link)?;
         let ticker = Ticker::start(&engine)?;
         let slots = Slots::new(limits.concurrent_calls);
-        Ok(Self(Arc::new(Core { engine, linker, limits, cache, slots, _ticker: ticker })))
+        Ok(Self(Arc::new(Core { engine, linker, wasi_linker, limits, cache, slots, _ticker: ticker })))
     }
 
     /// Compiles and links `module`, for operations that bring what they need with them.
     pub fn load(&self, module: &[u8]) -> Result<Policy, LoadError> {
-        let program = Program::link(&self.0, &self.0.compile(module)?)?;
+        let program = Program::link(&self.0, &self.0.linker, &self.0.compile(module)?)?;
+        Ok(Policy { core: Arc::clone(&self.0), program })
+    }
+
+    /// Like [`load`](Self::load), for a module that was built for WASI: what it imports of that has no effect.
+    pub fn load_with_wasi(&self, module: &[u8]) -> Result<Policy, LoadError> {
+        let program = Program::link(&self.0, &self.0.wasi_linker, &self.0.compile(module)?)?;
         Ok(Policy { core: Arc::clone(&self.0), program })
     }
 
@@ -119,7 +140,7 @@ impl Engine {
     /// Problems of the settings are data: [`PrepareError::Settings`] carries the module's own list.
     pub fn prepare(&self, module: &[u8], settings: &[u8]) -> Result<PreparedPolicy, PrepareError> {
         let frozen = snapshot::freeze(&self.0, module, settings)?;
-        let program = Program::link(&self.0, &self.0.compile(&frozen)?)?.started();
+        let program = Program::link(&self.0, &self.0.linker, &self.0.compile(&frozen)?)?.started();
         Ok(PreparedPolicy { core: Arc::clone(&self.0), program })
     }
 }
@@ -127,14 +148,24 @@ impl Engine {
 impl Policy {
     /// Runs one operation.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Outcome {
-        self.program.call(&self.core, operation, payload)
+        self.run(Call::new(operation, vec![Bytes::copy_from_slice(payload)])).outcome
+    }
+
+    /// Runs one operation on the caller's terms.
+    pub fn run(&self, call: Call<'_>) -> Called {
+        self.program.call(&self.core, call)
     }
 }
 
 impl PreparedPolicy {
     /// Runs one operation.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Outcome {
-        self.program.call(&self.core, operation, payload)
+        self.run(Call::new(operation, vec![Bytes::copy_from_slice(payload)])).outcome
+    }
+
+    /// Runs one operation on the caller's terms.
+    pub fn run(&self, call: Call<'_>) -> Called {
+        self.program.call(&self.core, call)
     }
 }
 

@@ -1,15 +1,18 @@
 //! A module that is linked and ready to be called: everything that does not depend on the call is done once.
 
-use std::time::Instant;
+use std::any::Any;
+use std::time::{Duration, Instant};
 
 use wasmtime::{
-    Extern, ExternType, Func, FuncType, Instance, InstancePre, Module, ModuleExport, Store, UnknownImportError, ValType,
+    Extern, ExternType, Func, FuncType, Instance, InstancePre, Linker, Module, ModuleExport, Store, UnknownImportError,
+    UpdateDeadline, ValType,
 };
 
-use super::Core;
+use super::call::{Call, Called};
 use super::outcome::{Interruption, Outcome, TrapSummary};
 use super::ticker::Ticker;
 use super::wapc::Session;
+use super::{Core, QUICK, wasi};
 
 /// The export through which every operation goes.
 const GUEST_CALL: &str = "__guest_call";
@@ -18,7 +21,7 @@ const GUEST_CALL: &str = "__guest_call";
 const MEMORY: &str = "memory";
 
 /// Exports that a waPC host runs before the first call, in this order.
-const START: [&str; 2] = ["_start", "wapc_init"];
+const START: [&str; 3] = ["_start", "_initialize", "wapc_init"];
 
 /// Why a module cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -57,15 +60,14 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Links `module`.
-    pub(super) fn link(core: &Core, module: &Module) -> Result<Self, LoadError> {
-        let pre =
-            core.linker.instantiate_pre(module).map_err(|error| match error.downcast_ref::<UnknownImportError>() {
-                Some(import) => {
-                    LoadError::UnknownImport { module: import.module().to_owned(), name: import.name().to_owned() }
-                }
-                None => LoadError::Link(error.into_boxed_dyn_error()),
-            })?;
+    /// Links `module` to what `linker` defines.
+    pub(super) fn link(core: &Core, linker: &Linker<Session>, module: &Module) -> Result<Self, LoadError> {
+        let pre = linker.instantiate_pre(module).map_err(|error| match error.downcast_ref::<UnknownImportError>() {
+            Some(import) => {
+                LoadError::UnknownImport { module: import.module().to_owned(), name: import.name().to_owned() }
+            }
+            None => LoadError::Link(error.into_boxed_dyn_error()),
+        })?;
         let is_memory = |found: &ExternType| matches!(found, ExternType::Memory(memory) if !memory.is_64());
         let guest_call = FuncType::new(&core.engine, [ValType::I32, ValType::I32], [ValType::I32]);
         let start = FuncType::new(&core.engine, [], []);
@@ -87,50 +89,81 @@ impl Program {
     }
 
     /// Runs one operation in an instance of its own.
-    pub(super) fn call(&self, core: &Core, operation: &str, payload: &[u8]) -> Outcome {
-        self.call_keeping(core, operation, payload, |_, _| ()).0
+    pub(super) fn call(&self, core: &Core, call: Call<'_>) -> Called {
+        self.call_keeping(core, core.limits.deadline, call, |_, _| ()).0
     }
 
-    /// Runs one operation and, if it was answered, shows the instance to `look` before it is gone.
+    /// Runs one operation for at most `deadline` and, if it was answered, shows the instance to `look` before it is gone.
     pub(super) fn call_keeping<T>(
         &self,
         core: &Core,
-        operation: &str,
-        payload: &[u8],
+        deadline: Duration,
+        mut call: Call<'_>,
         look: impl FnOnce(&mut Store<Session>, &Instance) -> T,
-    ) -> (Outcome, Option<T>) {
+    ) -> (Called, Option<T>) {
         let begin = Instant::now();
-        let session = match Session::new(self.memory, core.limits, operation, payload) {
+        let longest = begin + deadline;
+        let until = call.until.map_or(longest, |until| until.min(longest));
+        let while_quick = call.while_quick.take();
+        let session = match Session::new(self.memory, core.limits, call, until) {
             Ok(session) => session,
-            Err(interruption) => return (Outcome::Interrupted(interruption), None),
+            Err(interruption) => return (Called::not_run(interruption), None),
         };
         // Declared before the store, so that the instance is gone from the pool when the slot is given back.
-        let Some(_slot) = core.slots.take(core.limits.deadline) else {
-            return (Outcome::Interrupted(Interruption::Deadline), None);
+        let Some(_slot) = core.slots.take(until.saturating_duration_since(begin)) else {
+            return (Called::not_run(Interruption::Deadline), None);
         };
         let mut store = Store::new(&core.engine, session);
         store.limiter(|session| session);
-        store.set_epoch_deadline(Ticker::ticks(core.limits.deadline.saturating_sub(begin.elapsed())));
-        match self.run(&mut store) {
+        limit_time(&mut store, until, while_quick);
+        let begin = Instant::now();
+        let instance = match self.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => {
+                let outcome = store.data().ended(&error);
+                return (Called { outcome, instantiate: begin.elapsed(), guest: Duration::ZERO }, None);
+            }
+        };
+        let instantiate = begin.elapsed();
+        let (outcome, seen) = match self.run(&mut store, &instance) {
             Err(error) => (store.data().ended(&error), None),
-            Ok((instance, returned)) => {
+            Ok(returned) => {
                 let outcome = store.data_mut().returned(returned);
                 let seen = matches!(outcome, Outcome::Answer(_)).then(|| look(&mut store, &instance));
                 (outcome, seen)
             }
-        }
+        };
+        (Called { outcome, instantiate, guest: begin.elapsed().saturating_sub(instantiate) }, seen)
     }
 
-    fn run(&self, store: &mut Store<Session>) -> wasmtime::Result<(Instance, i32)> {
-        let lengths = store.data().lengths()?;
+    fn instantiate(&self, store: &mut Store<Session>) -> wasmtime::Result<Instance> {
         let instance = self.pre.instantiate(&mut *store)?;
         for start in &self.start {
-            function(store, &instance, start)?.typed::<(), ()>(&*store)?.call(&mut *store, ())?;
+            let started = function(store, &instance, start)?.typed::<(), ()>(&*store)?.call(&mut *store, ());
+            // A WASI command ends by leaving; its exports stay usable.
+            started.or_else(|error| if wasi::left_well(&error) { Ok(()) } else { Err(error) })?;
         }
-        let guest_call = function(store, &instance, &self.guest_call)?.typed::<(u32, u32), i32>(&*store)?;
-        let code = guest_call.call(&mut *store, lengths)?;
-        Ok((instance, code))
+        Ok(instance)
     }
+
+    fn run(&self, store: &mut Store<Session>, instance: &Instance) -> wasmtime::Result<i32> {
+        let lengths = store.data().lengths()?;
+        let guest_call = function(store, instance, &self.guest_call)?.typed::<(u32, u32), i32>(&*store)?;
+        guest_call.call(&mut *store, lengths)
+    }
+}
+
+/// Stops the module at `until`, and lets go of `while_quick` before that if it takes long.
+fn limit_time(store: &mut Store<Session>, until: Instant, while_quick: Option<Box<dyn Any + Send + Sync>>) {
+    let mut while_quick = while_quick;
+    store.set_epoch_deadline(Ticker::ticks(QUICK.min(until.saturating_duration_since(Instant::now()))));
+    store.epoch_deadline_callback(move |_| {
+        drop(while_quick.take());
+        Ok(match until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => UpdateDeadline::Interrupt,
+            left => UpdateDeadline::Continue(Ticker::ticks(left)),
+        })
+    });
 }
 
 /// Finds an export and checks its type.

@@ -6,11 +6,13 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use wasmtime::{Instance, Store, Val};
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
 use super::Core;
+use super::call::Call;
 use super::outcome::{GuestError, Interruption, Outcome, TrapSummary};
 use super::program::{LoadError, Program};
 use super::wapc::Session;
@@ -59,10 +61,12 @@ pub(super) fn freeze(core: &Core, module: &[u8], settings: &[u8]) -> Result<Vec<
     let frozen = |error: wasmtime::Error| PrepareError::Freeze(error.into_boxed_dyn_error());
     let wizer = Wizer::new();
     let (context, instrumented) = wizer.instrument(module).map_err(frozen)?;
-    let program = Program::link(core, &core.compile(&instrumented)?)?;
-    let (outcome, snapshot) =
-        program.call_keeping(core, PREPARE, settings, |store, instance| take(&wizer, &context, store, instance));
-    let reply = match outcome {
+    let program = Program::link(core, &core.linker, &core.compile(&instrumented)?)?;
+    let call = Call::new(PREPARE, vec![Bytes::copy_from_slice(settings)]);
+    let (called, snapshot) = program.call_keeping(core, core.limits.prepare_deadline, call, |store, instance| {
+        take(&wizer, &context, store, instance)
+    });
+    let reply = match called.outcome {
         Outcome::Answer(reply) => reply,
         Outcome::Refused(error) => return Err(PrepareError::Refused(error)),
         Outcome::Interrupted(interruption) => return Err(PrepareError::Interrupted(interruption)),
