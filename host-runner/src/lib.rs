@@ -4,11 +4,14 @@
 //! to them and applies the patches that they answer.
 
 pub mod admission;
+pub mod capabilities;
 pub mod cli;
 pub mod documents;
 pub mod engine;
 pub mod fragments;
 pub mod input;
+pub mod manifests;
 mod output;
 pub mod problem;
+pub mod telemetry;
 pub mod yaml;

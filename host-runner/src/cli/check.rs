@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
 use super::explain::Form;
-use super::settings::{SettingsFile, engine, prepare, without_text};
+use super::settings::{self, engine, prepare, without_text};
 use super::talk::{ERROR, Talk};
 use crate::problem::Diagnostic;
 use crate::{documents, fragments};
@@ -89,7 +89,7 @@ fn federation(folder: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
 
 /// What the module says, and what Kubernetes would not know in the fragments.
 fn settings(path: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
-    let file = match SettingsFile::read(path) {
+    let file = match settings::read(path) {
         Ok(file) => file,
         Err(Failure::Problems(problems)) => return Ok((path.display().to_string(), problems)),
         Err(failure) => return Err(failure),

@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use super::certificate::CertificateError;
+use super::serve::ServeError;
 use crate::admission::{PatchError, Unanswered};
 use crate::engine::{EngineError, Interruption, LoadError, PrepareError};
 use crate::input::InputError;
@@ -70,6 +72,12 @@ pub(super) enum Failure {
         /// Why.
         source: PatchError,
     },
+    /// Nothing can be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Certificates cannot be made or kept.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A result cannot be written.
     #[error("cannot write {to}")]
     Write {
@@ -100,6 +108,8 @@ impl Failure {
             | Self::Problem(_)
             | Self::Unanswered { .. }
             | Self::Patch { .. }
+            | Self::Serve(_)
+            | Self::Certificate(_)
             | Self::Write { .. } => Exit::Fault,
         }
     }

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done or skipped, 1 denied, 2 usage,
 //! 3 bad input, 4 our fault (`exit`).
 
+mod certificate;
 mod check;
 mod completions;
 mod edit;
@@ -11,7 +12,10 @@ mod explain;
 mod init;
 mod inject;
 mod inputs;
+mod manifests;
 mod module;
+mod serve;
+mod serve_limits;
 mod settings;
 mod talk;
 mod uninject;
@@ -43,6 +47,9 @@ enum Command {
     Explain(explain::Arguments),
     Check(check::Arguments),
     Init(init::Arguments),
+    Serve(Box<serve::Arguments>),
+    Manifests(manifests::Arguments),
+    Certificate(certificate::Arguments),
     Module(module::Arguments),
     Completions(completions::Arguments),
 }
@@ -85,6 +92,9 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, talk),
         Command::Check(arguments) => check::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk),
+        Command::Serve(arguments) => serve::run(*arguments, talk),
+        Command::Manifests(arguments) => manifests::run(&arguments, talk),
+        Command::Certificate(arguments) => certificate::run(&arguments, talk),
         Command::Module(arguments) => module::run(&arguments, talk),
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
-use fedcar_policy::read::dotted;
-use serde::Deserialize;
+use fedcar_policy::federation::Version;
 use serde_json::Value;
 
 use super::exit::Failure;
 use super::talk::Talk;
+use crate::admission::settings_file::{Problem, SettingsFile, SettingsProblem};
 use crate::documents;
 use crate::engine::{Cache, Engine, Limits, MODULE, PrepareError, PreparedPolicy};
 use crate::input::InputError;
 use crate::problem::Diagnostic;
-use crate::yaml::{self, Locations};
 
 /// Which settings.
 #[derive(Debug, Args)]
@@ -30,47 +29,30 @@ pub(super) struct SettingsArguments {
     cluster: Option<String>,
 }
 
-/// Settings as a person wrote them.
-pub(super) struct SettingsFile {
-    file: String,
-    text: String,
-    /// The settings themselves.
-    pub(super) value: Value,
-    locations: Locations,
-}
-
-/// A problem as the module reports it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Problem {
-    pointer: String,
-    message: String,
-    hint: Option<String>,
-}
-
-impl From<fedcar_policy::read::Problem> for Problem {
-    fn from(problem: fedcar_policy::read::Problem) -> Self {
-        Self { pointer: problem.pointer, message: problem.message, hint: problem.hint }
-    }
-}
-
-impl Problem {
-    /// The path as people write it, and what is wrong there.
-    fn sentence(&self) -> String {
-        match dotted(&self.pointer).as_str() {
-            "" => self.message.clone(),
-            path => format!("{path}: {}", self.message),
-        }
-    }
+/// Settings that the module takes, and what the documents say about their cluster.
+pub(super) struct ClusterSettings {
+    /// The settings.
+    pub(super) settings: Value,
+    /// The version of the API server, where a document says it.
+    pub(super) kubernetes: Option<Version>,
+    policy: PreparedPolicy,
 }
 
 impl SettingsArguments {
     /// The policy module with these settings in its memory.
     pub(super) fn prepare(&self, talk: Talk) -> Result<PreparedPolicy, Failure> {
+        self.load(talk).map(|cluster| cluster.policy)
+    }
+
+    /// The settings, after the module has taken them.
+    pub(super) fn load(&self, talk: Talk) -> Result<ClusterSettings, Failure> {
         let engine = engine()?;
         match (&self.settings, &self.federation, &self.cluster) {
             (Some(file), ..) => {
-                let file = SettingsFile::read(file)?;
-                prepare(&engine, &file.value)?.map_err(|problems| Failure::Problems(file.diagnostics(problems)))
+                let file = read(file)?;
+                let policy =
+                    prepare(&engine, &file.value)?.map_err(|problems| Failure::Problems(file.diagnostics(problems)))?;
+                Ok(ClusterSettings { settings: file.value, kubernetes: None, policy })
             }
             (None, Some(folder), Some(cluster)) => {
                 let loaded = documents::load(folder).map_err(Failure::Problems)?;
@@ -79,62 +61,36 @@ impl SettingsArguments {
                     talk.note(note);
                 }
                 let at = format!("the settings of {cluster}");
-                prepare(&engine, &settings)?.map_err(|problems| Failure::Problems(without_text(&at, problems)))
+                let policy =
+                    prepare(&engine, &settings)?.map_err(|problems| Failure::Problems(without_text(&at, problems)))?;
+                let member = loaded.federation().members().find(|member| member.name == *cluster);
+                Ok(ClusterSettings { settings, kubernetes: member.and_then(|member| member.facts.kubernetes), policy })
             }
             _ => Err(Failure::Usage("expected --settings FILE, or --federation DIR with --cluster NAME".to_owned())),
         }
     }
 }
 
-impl SettingsFile {
-    /// Reads a file that must hold one document.
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| InputError::Read { file: file.clone(), source })?;
-        let found = yaml::read_located(&text)
-            .map_err(|error| Failure::Problems(vec![Diagnostic::of_yaml(&file, &text, error)]))?;
-        match <[_; 1]>::try_from(found) {
-            Ok([(document, locations)]) => Ok(Self { file, text, value: document.value, locations }),
-            Err(found) => {
-                let message = format!("expected one document with settings, found {}", found.len());
-                Err(Failure::Problems(vec![Diagnostic::of_file(file, message)]))
-            }
-        }
-    }
-
-    /// The problems where they stand in the text.
-    pub(super) fn diagnostics(&self, problems: Vec<Problem>) -> Vec<Diagnostic> {
-        let place = |problem: Problem| {
-            let place = self.locations.find(&problem.pointer);
-            Diagnostic::at(&self.file, &self.text, place, problem.sentence(), problem.hint)
-        };
-        problems.into_iter().map(place).collect()
-    }
+/// Reads the settings of one cluster.
+pub(super) fn read(path: &Path) -> Result<SettingsFile, Failure> {
+    SettingsFile::read(path).map_err(|problem| match problem {
+        SettingsProblem::Read(source) => InputError::Read { file: path.display().to_string(), source }.into(),
+        SettingsProblem::Problems(problems) => Failure::Problems(problems),
+    })
 }
 
 /// Hands settings to the module; the inner error is what the module finds wrong with them.
 pub(super) fn prepare(engine: &Engine, settings: &Value) -> Result<Result<PreparedPolicy, Vec<Problem>>, Failure> {
-    #[derive(Deserialize)]
-    struct Reply {
-        problems: Vec<Problem>,
-    }
     match engine.prepare(MODULE, settings.to_string().as_bytes()) {
         Ok(policy) => Ok(Ok(policy)),
-        Err(PrepareError::Settings { reply }) => {
-            let Reply { problems } = serde_json::from_slice(&reply).map_err(Failure::Problem)?;
-            Ok(Err(problems))
-        }
+        Err(PrepareError::Settings { reply }) => Problem::in_reply(&reply).map(Err).map_err(Failure::Problem),
         Err(error) => Err(Failure::Prepare(error)),
     }
 }
 
 /// Problems of settings that nobody wrote: compiled settings that the module does not take.
 pub(super) fn without_text(at: &str, problems: Vec<Problem>) -> Vec<Diagnostic> {
-    let whole = |problem: Problem| {
-        let diagnostic = Diagnostic::of_file(at, problem.sentence());
-        Diagnostic { hint: problem.hint, ..diagnostic }
-    };
-    problems.into_iter().map(whole).collect()
+    problems.into_iter().map(|problem| problem.of_whole(at)).collect()
 }
 
 /// The engine of a command: one call at a time, and nobody waits for it behind a webhook.
