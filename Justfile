@@ -42,7 +42,11 @@ bless:
 
 # Time for a decision, native against Wasm.
 bench:
-    cargo bench --locked --package fedcar-tests --bench decision
+    cargo bench --locked --workspace --bench decision
+
+# The server under load: echo, native, Wasm, and policy-server where POLICY_SERVER names it; takes ten minutes.
+bench-serve:
+    cargo bench --locked --workspace --bench serve
 
 # Check licences, sources and bans (needs cargo-deny).
 deny:
@@ -56,3 +60,8 @@ test:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Swap certificates, settings and processes under load, and look for traces of other requests: FEDCAR_SOAK_SECONDS each.
+soak:
+    FEDCAR_SOAK_SECONDS=${FEDCAR_SOAK_SECONDS:-180} \
+        cargo test --locked --workspace --test serve -- swaps_under_load nothing_of_one_request --nocapture

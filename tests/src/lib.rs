@@ -9,6 +9,8 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+pub mod pods;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
