@@ -3,6 +3,7 @@
 //! The message says what was expected and what was found; the hint is a different thing and printed apart. Whoever
 //! prints a [`Diagnostic`] puts the severity in front of it.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::yaml::YamlError;
@@ -74,6 +75,12 @@ impl fmt::Display for Diagnostic {
             None => Ok(()),
         }
     }
+}
+
+/// An error with its causes on one line, for logs.
+pub fn in_full(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The part of a line around a column, safe to print, and how far from its start the column is.

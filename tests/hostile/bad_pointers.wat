@@ -31,5 +31,8 @@
         (i32.const 0) (i32.const 0) (i32.const 65000) (i32.const 1000)))
       unreachable)
     ;; 7: where the host's error text should go
+    (drop (call $host_call
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
     (call $host_error (i32.const 65535))
     unreachable))

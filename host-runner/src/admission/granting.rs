@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::policies_file::PolicyEntry;
 use crate::capabilities::{Bounds, GrantProblem, Grants, Kubernetes, PolicyCapabilities, connect};
+use crate::problem::in_full;
 
 /// How long the first lists of what is granted may take before the policy is served without them.
 const WARM: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ impl Granting {
         if let Some(kubernetes) = self.kubernetes.get() {
             return Ok(kubernetes.clone());
         }
-        let client = self.runtime.block_on(connect(self.kubeconfig.as_deref())).map_err(|error| error.to_string())?;
+        let client = self.runtime.block_on(connect(self.kubeconfig.as_deref())).map_err(|error| in_full(&error))?;
         Ok(self.kubernetes.get_or_init(|| Kubernetes::new(client, self.runtime.clone(), Bounds::default())).clone())
     }
 }

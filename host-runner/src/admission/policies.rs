@@ -124,20 +124,6 @@ pub enum LoadFailure {
     },
 }
 
-impl LoadFailure {
-    /// The failure with its causes, in one text.
-    pub fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
-}
-
 impl Policies {
     /// The policy of an id.
     pub fn find(&self, id: &str) -> Option<&Arc<ServedPolicy>> {
@@ -174,7 +160,7 @@ impl Loader {
                 entries.iter().map(|entry| self.of_entry(entry, share)).collect::<Result<_, _>>()?
             }
         };
-        for policy in &policies {
+        for policy in policies.iter().filter(|policy| matches!(policy.protocol, Protocol::Fedcar)) {
             trial::run(policy).map_err(|message| LoadFailure::Trial { id: policy.terms.id.clone(), message })?;
         }
         Ok(Policies::of(policies))
@@ -214,7 +200,7 @@ impl Loader {
         };
         let terms =
             Terms { id: SETTINGS_ID.to_owned(), mode: PolicyMode::Protect, allowed_to_mutate: true, message: None };
-        Ok(self.served(Box::new(prepared), Protocol::Fedcar, terms, None, None, self.concurrent_calls))
+        Ok(self.served((Box::new(prepared), Protocol::Fedcar, true), terms, None, None, self.concurrent_calls))
     }
 
     fn of_entry(&self, entry: &PolicyEntry, share: usize) -> Result<ServedPolicy, LoadFailure> {
@@ -228,7 +214,8 @@ impl Loader {
             }
         };
         let granted = self.granting.grant(entry).map_err(|message| LoadFailure::Grant { id: id(), message })?;
-        Ok(self.served(module, protocol, Terms::of(entry), entry.timeout, Some(granted), share))
+        let ours = entry.module == ModuleSource::Embedded;
+        Ok(self.served((module, protocol, ours), Terms::of(entry), entry.timeout, Some(granted), share))
     }
 
     /// A module that knows fedcar's own operations is asked by them, every other one by Kubewarden's.
@@ -258,8 +245,7 @@ impl Loader {
 
     fn served(
         &self,
-        module: Box<dyn Runs>,
-        protocol: Protocol,
+        (module, protocol, ours): (Box<dyn Runs>, Protocol, bool),
         terms: Terms,
         timeout: Option<Duration>,
         capabilities: Option<Arc<PolicyCapabilities>>,
@@ -268,6 +254,7 @@ impl Loader {
         ServedPolicy {
             module,
             protocol,
+            ours,
             timeout: timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout)),
             capabilities,
             share: Share::new(share),

@@ -59,6 +59,8 @@ pub struct ServedPolicy {
     pub module: Box<dyn Runs>,
     /// How it is asked.
     pub protocol: Protocol,
+    /// Whether it is the module of this program, whose decisions take a bounded number of steps.
+    pub ours: bool,
     /// What the operator lets it do.
     pub terms: Terms,
     /// The longest that one request may take, waiting included.
@@ -108,7 +110,15 @@ pub enum Failure {
     Answer(#[from] AnswerError),
 }
 
+/// The largest request that our own module certainly decides on within a few milliseconds. Usual pods have 3 to 40 KB.
+const QUICK_BYTES: usize = 64 << 10;
+
 impl ServedPolicy {
+    /// Whether an answer takes so little time that waiting for another thread would not pay.
+    pub fn is_quick(&self, envelope: &Envelope) -> bool {
+        self.ours && envelope.request.len() <= QUICK_BYTES
+    }
+
     /// Answers one request. Blocks the thread for as long as the module runs.
     pub fn evaluate(
         &self,

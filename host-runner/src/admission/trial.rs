@@ -1,7 +1,7 @@
-//! A request of our own, put to each policy before it serves: readiness means that this went well.
+//! A pod of our own, put to each policy that injects before it serves: readiness means that this went well.
 //!
-//! The pod is a plain one, so an injector injects it or says why not; every answer that is a review passes, because a
-//! policy may well deny a pod that it does not know. What does not pass is a policy that cannot answer.
+//! Every answer that is a review passes, because settings may well deny a pod that they do not know. Policies that are asked by
+//! Kubewarden's protocol are not tried: they need not know pods, and policy-server does not try them either.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::envelope::Envelope;
-use super::policy::{Failure, Protocol, ServedPolicy};
+use super::policy::ServedPolicy;
 use super::respond::Endpoint;
 use super::turns::Turn;
 
@@ -17,15 +17,10 @@ use super::turns::Turn;
 pub(super) fn run(policy: &ServedPolicy) -> Result<(), String> {
     let body = Bytes::from(review().to_string());
     let envelope = Envelope::read(&body, usize::MAX).map_err(|error| error.to_string())?;
-    let namespace = policy.wants_namespace().then(|| Bytes::from(namespace().to_string()));
+    let namespace = Some(Bytes::from(namespace().to_string()));
     let until = Instant::now() + policy.timeout;
     let evaluated = policy.evaluate(&envelope, namespace, Endpoint::Validate, until, Turn::free());
-    match evaluated.body {
-        Ok(_) => Ok(()),
-        // Kubewarden's policies need not know pods, and may fail on what they do not know.
-        Err(Failure::Refused) if matches!(policy.protocol, Protocol::Kubewarden { .. }) => Ok(()),
-        Err(failure) => Err(failure.to_string()),
-    }
+    evaluated.body.map(drop).map_err(|failure| failure.to_string())
 }
 
 fn namespace() -> Value {

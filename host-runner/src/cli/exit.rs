@@ -101,6 +101,7 @@ impl Failure {
             Self::Input(_)
             | Self::Problems(_)
             | Self::Unanswered { source: Unanswered::Interrupted(Interruption::Input), .. } => Exit::BadInput,
+            Self::Serve(error) if error.is_input() => Exit::BadInput,
             Self::Write { .. } if self.is_broken_pipe() => Exit::Done,
             Self::Engine(_)
             | Self::Load(_)

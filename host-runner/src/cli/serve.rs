@@ -194,12 +194,22 @@ pub(super) enum ServeError {
     Runtime(#[source] std::io::Error),
 }
 
+impl ServeError {
+    /// Whether something that was handed in cannot be used, in contrast to what the system refuses.
+    pub(super) fn is_input(&self) -> bool {
+        match self {
+            Self::Tls(_) | Self::Load(_) | Self::Log(_) | Self::Trace(_) | Self::NamespacesFile { .. } => true,
+            Self::Listen { .. } | Self::Connect(_) | Self::Namespaces(_) | Self::Runtime(_) => false,
+        }
+    }
+}
+
 pub(super) fn run(arguments: Arguments, talk: Talk) -> Result<Exit, Failure> {
     let workers = arguments.limits.server().running;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
-        // Calls that run, and what looks at files; more threads than that never wait for anything else.
-        .max_blocking_threads(arguments.limits.engine().concurrent_calls as usize + 8)
+        // They look at files and load policies.
+        .max_blocking_threads(8)
         .thread_name("fedcar")
         .enable_all()
         .build()
@@ -246,7 +256,7 @@ async fn serve(arguments: Arguments, talk: Talk) -> Result<(), Failure> {
         loader.load().map(|policies| (policies, (loader, seen)))
     });
     let (policies, loader) = match loading.await {
-        Ok(Ok(loaded)) => loaded,
+        Ok(Ok(both)) => both,
         Ok(Err(LoadFailure::Problems(problems))) => return Err(Failure::Problems(problems)),
         Ok(Err(failure)) => return Err(ServeError::from(failure).into()),
         Err(panic) => return Err(ServeError::Runtime(std::io::Error::other(panic)).into()),

@@ -131,17 +131,18 @@ impl FromStr for Count {
 impl LimitArguments {
     /// The limits of modules.
     pub(super) fn engine(&self) -> Limits {
-        let default = Limits { concurrent_calls: 16, ..Limits::default() };
+        let server = self.server();
+        let default = Limits::default();
         Limits {
             memory_bytes: self.max_guest_memory.map_or(default.memory_bytes, |bytes| bytes.0),
             table_elements: self.max_guest_table.unwrap_or(default.table_elements),
             // The whole body, and what is put around it.
-            input_bytes: self.server().body_bytes + (1 << 20),
+            input_bytes: server.body_bytes + (1 << 20),
             output_bytes: self.max_guest_output.map_or(default.output_bytes, |bytes| bytes.0),
             host_calls: self.max_host_calls.unwrap_or(default.host_calls),
             deadline: self.timeout.map_or(default.deadline, |time| time.0),
             prepare_deadline: default.prepare_deadline,
-            concurrent_calls: self.max_calls.map_or(default.concurrent_calls, |count| count.0),
+            concurrent_calls: u32::try_from(server.calls).unwrap_or(u32::MAX),
         }
     }
 
@@ -161,6 +162,7 @@ impl LimitArguments {
             handshakes: count(self.max_handshakes, default.handshakes),
             connections: count(self.max_connections, default.connections),
             running: count(self.max_running, default.running),
+            calls: count(self.max_calls, default.calls),
             waiting: self.max_waiting.unwrap_or(default.waiting),
             linger: time(self.linger, default.linger),
             drain: time(self.drain, default.drain),

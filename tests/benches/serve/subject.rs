@@ -165,6 +165,7 @@ pub(crate) fn serve(role: &str) {
         let policy = ServedPolicy {
             module,
             protocol: Protocol::Fedcar,
+            ours: true,
             timeout: Duration::from_secs(10),
             capabilities: None,
             share: Share::new(16),

@@ -55,14 +55,29 @@ impl Budget {
         // Without a length the most is taken, and what was too much is given back at the end.
         let units = |bytes: usize| u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let wanted = units(announced.unwrap_or(self.most_bytes));
-        let mut permit = Arc::clone(&self.units).try_acquire_many_owned(wanted).map_err(|_| NoBody::Full)?;
         let until = Instant::now() + self.patience;
+        let Ok(mut permit) = Arc::clone(&self.units).try_acquire_many_owned(wanted) else {
+            // Read on without keeping it: a connection that is closed on a client that still sends loses the refusal.
+            let _ = timeout_at(until, discard(&mut body, self.most_bytes)).await;
+            return Err(NoBody::Full);
+        };
         let bytes =
             timeout_at(until, collect(&mut body, announced, self.most_bytes)).await.map_err(|_| NoBody::Slow)??;
         if announced.is_none() {
             drop(permit.split(wanted.saturating_sub(units(bytes.len())) as usize));
         }
         Ok(Held { bytes, permit })
+    }
+}
+
+/// Reads a body of at most `most_bytes` for nothing.
+async fn discard(body: &mut Incoming, most_bytes: usize) {
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > most_bytes {
+            return;
+        }
     }
 }
 

@@ -10,9 +10,11 @@
 //! | time without a request | `patience` |
 //! | from a request to a response | `route` |
 //! | the body of a request | `body` |
+//! | calls that may be slow | `background` |
 //! | readiness, liveness, metrics | `health` |
 //! | files that change while serving | `reload` |
 
+mod background;
 mod body;
 mod connection;
 mod health;
@@ -35,6 +37,7 @@ use super::tls::Tls;
 use super::turns::Turns;
 use crate::capabilities::Namespaces;
 use crate::telemetry::{Metrics, Tracer};
+use background::Background;
 use body::Budget;
 use patience::Patience;
 
@@ -61,6 +64,8 @@ pub struct ServerLimits {
     pub connections: usize,
     /// Calls that run at the same time as long as they are quick.
     pub running: usize,
+    /// Calls that exist at the same time, slow ones included; as many as the engine has instances.
+    pub calls: usize,
     /// Requests that wait for their call.
     pub waiting: usize,
     /// How long after the signal to stop new connections are still taken, so that no load balancer sends into the void.
@@ -77,11 +82,12 @@ impl Default for ServerLimits {
             json_depth: 100,
             body_time: Duration::from_secs(5),
             head_time: Duration::from_secs(5),
-            idle_time: Duration::from_secs(180),
+            idle_time: Duration::from_mins(3),
             handshake_time: Duration::from_secs(5),
             handshakes: 64,
             connections: 2048,
             running: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            calls: 16,
             waiting: 256,
             linger: Duration::from_secs(5),
             drain: Duration::from_secs(20),
@@ -123,6 +129,7 @@ struct Shared {
     tracer: Option<Tracer>,
     turns: Turns,
     budget: Budget,
+    background: Background,
     stopping: AtomicBool,
 }
 
@@ -137,6 +144,7 @@ impl Server {
             patience: Patience { idle: limits.idle_time, head: limits.head_time },
             turns: Turns::new(limits.running, limits.waiting),
             budget: Budget::new(limits.all_bodies_bytes, limits.body_bytes, limits.body_time),
+            background: Background::new(limits.calls)?,
             policies: RwLock::new(Arc::new(policies)),
             stopping: AtomicBool::new(false),
             limits,
@@ -176,7 +184,9 @@ impl Server {
         let drained = tokio::time::timeout(limits.drain, close.closed()).await.is_ok();
         tracing::info!(drained, "stopped");
         accepting.abort();
-        background.into_iter().for_each(|task| task.abort());
+        for task in background {
+            task.abort();
+        }
         if let Some(tracer) = &shared.tracer {
             tracer.shutdown(Duration::from_secs(2));
         }

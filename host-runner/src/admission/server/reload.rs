@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::Shared;
 use crate::admission::policies::{Loader, Look, PoliciesSource};
 use crate::admission::tls::Refresh;
+use crate::problem::in_full;
 use crate::telemetry::{ReloadResult, Reloaded};
 
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ pub(super) async fn certificates(shared: Arc<Shared>) {
             }
             Some(Refresh::Kept(error)) => {
                 shared.metrics.reload(Reloaded::Certificate, ReloadResult::Rejected);
-                tracing::error!(%error, "the new certificate cannot be used; the old one stays");
+                tracing::error!(error = in_full(&error), "the new certificate cannot be used; the old one stays");
             }
         }
     }
@@ -57,14 +58,14 @@ pub(super) async fn policies(shared: Arc<Shared>, loader: Option<(Loader, Look)>
         });
         let (result, said) = match changed.await {
             Ok(None) => continue,
-            Ok(Some((found, loaded))) => {
+            Ok(Some((found, policies))) => {
                 seen = found;
-                match loaded {
+                match policies {
                     Ok(policies) => {
                         shared.replace_policies(policies);
                         (ReloadResult::Ok, String::new())
                     }
-                    Err(failure) => (ReloadResult::Rejected, failure.in_full()),
+                    Err(failure) => (ReloadResult::Rejected, in_full(&failure)),
                 }
             }
             Err(panic) => (ReloadResult::Rejected, panic.to_string()),

@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,7 +24,6 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTE
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use tokio::task::spawn_blocking;
 
 use super::Shared;
 use super::body::{Held, NoBody};
@@ -77,6 +77,11 @@ struct Refusal {
 impl Refusal {
     fn new(status: StatusCode, why: Refused, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), counted: Some(why) }
+    }
+
+    fn of_panic() -> Self {
+        let message = "the request could not be evaluated".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message, counted: None }
     }
 
     fn response(self) -> Response<Full<Bytes>> {
@@ -156,6 +161,7 @@ async fn review(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Vec<
 
     let Held { bytes, permit: _permit } = shared.budget.read(body).await?;
     let envelope = Envelope::read(&bytes, shared.limits.json_depth)?;
+    let quick = policy.is_quick(&envelope);
     let read = begin.elapsed();
 
     let namespace = if policy.wants_namespace() && !envelope.namespace.is_empty() {
@@ -170,14 +176,21 @@ async fn review(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Vec<
     let queue = begin.elapsed().saturating_sub(read);
 
     let running = Arc::clone(policy);
-    let evaluated = spawn_blocking(move || {
-        let evaluated = running.evaluate(&envelope, namespace, endpoint, until, turn);
+    let evaluate = move || {
+        // One request may not take others with it, whatever went wrong.
+        let evaluated =
+            catch_unwind(AssertUnwindSafe(|| running.evaluate(&envelope, namespace, endpoint, until, turn)));
         (evaluated, envelope)
-    });
-    let (evaluated, envelope) = evaluated.await.map_err(|panic| {
-        tracing::error!(policy = policy.terms.id, %panic, "a request ended in a panic");
-        let message = "the request could not be evaluated";
-        Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, message: message.to_owned(), counted: None }
+    };
+    let (evaluated, envelope) = if quick {
+        evaluate()
+    } else {
+        let running = shared.background.run(evaluate).ok_or_else(Refusal::of_panic)?;
+        running.await.map_err(|_| Refusal::of_panic())?
+    };
+    let evaluated = evaluated.map_err(|_| {
+        tracing::error!(policy = policy.terms.id, uid = envelope.uid, "a request ended in a panic");
+        Refusal::of_panic()
     })?;
     let took = begin.elapsed();
     let phases = [
