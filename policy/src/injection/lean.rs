@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 /// `metadata.managedFields`.
 pub(crate) const MANAGED_FIELDS: &str = "managedFields";
 
-/// serde_json hands a number over as a map with this key, because numbers keep their text (`arbitrary_precision`).
+/// `serde_json` hands a number over as a map with this key, because numbers keep their text (`arbitrary_precision`).
 const NUMBER: &str = "$serde_json::private::Number";
 
 /// A value of any shape; an object's `metadata` loses its managed fields. Null is absent.
