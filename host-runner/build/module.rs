@@ -39,7 +39,7 @@ fn target_folder(out: &Path) -> &Path {
 
 /// Every instance's memory begins with its stack, and all of it is cleared after each request. The deepest recursion
 /// (JSON of 128 levels, nested expressions) fits; `tests/tests/engine.rs` holds it to that.
-const STACK_BYTES: u32 = 256 * 1024;
+const STACK_BYTES: u32 = 160 * 1024;
 
 /// Flags that keep this machine's folders out of the module, so that its bytes do not depend on where it was built.
 fn rust_flags(workspace: &Path) -> String {

@@ -12,7 +12,7 @@ use std::cell::Cell;
 
 /// Memory is taken from the ordinary allocator in pieces of at least this size: what a pod of 10 KB with one sidecar
 /// needs, so that its instance never has to grow.
-const PIECE_BYTES: usize = 256 * 1024;
+const PIECE_BYTES: usize = 96 * 1024;
 
 #[global_allocator]
 static HEAP: Heap = Heap { hands_out: Cell::new(false), next: Cell::new(0), end: Cell::new(0) };

@@ -58,7 +58,7 @@ fn main() {
         );
         for subject in &subjects {
             let process = subject.start(folder.path());
-            let client = Client::new(process.address, &authority, subject.path(), &body);
+            let client = Client::new(process.address, &authority, subject::PATH, &body);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(Load::Closed { connections: 8 }.run(&client, TIME / 4));
             let mut peak: f64 = 0.0;
@@ -99,7 +99,7 @@ fn compare(subjects: &[Subject], folder: &std::path::Path, authority: &Authority
     let mut first: Option<Value> = None;
     for subject in subjects.iter().filter(|subject| subject.decides()) {
         let process = subject.start(folder);
-        let client = Client::new(process.address, authority, subject.path(), body);
+        let client = Client::new(process.address, authority, subject::PATH, body);
         let answer: Value = serde_json::from_slice(&runtime.block_on(client.once())).expect("JSON");
         let patched = subject::patched(pod, &answer);
         assert_ne!(&patched, pod, "{}: nothing was injected", subject.name());
@@ -110,7 +110,7 @@ fn compare(subjects: &[Subject], folder: &std::path::Path, authority: &Authority
 
 /// Writes a certificate into `folder` that the authority has signed.
 fn authority(folder: &std::path::Path) -> Authority {
-    let (now, day) = (std::time::SystemTime::now(), Duration::from_secs(86_400));
+    let (now, day) = (std::time::SystemTime::now(), Duration::from_hours(24));
     let authority = Authority::new("bench", day * 20, now).expect("an authority");
     let issued = authority.issue_server(&["localhost".to_owned()], day, now).expect("a certificate");
     // policy-server takes one certificate and no chain.

@@ -34,6 +34,8 @@ use crate::process::Process;
 pub(crate) const ROLE: &str = "FEDCAR_BENCH_ROLE";
 /// The variable that names the folder with certificate and key.
 const FOLDER: &str = "FEDCAR_BENCH_FOLDER";
+/// What each of them is asked under.
+pub(crate) const PATH: &str = "/validate/fedcar?timeout=10s";
 /// The settings have this many sidecars.
 const SIDECARS: usize = 1;
 
@@ -68,22 +70,16 @@ impl Subject {
         }
     }
 
-    pub(crate) fn path(&self) -> &'static str {
-        "/validate/fedcar?timeout=10s"
-    }
-
     pub(crate) fn decides(&self) -> bool {
         !matches!(self, Self::Echo)
     }
 
     pub(crate) fn start(&self, folder: &Path) -> Process {
-        match self {
-            Self::PolicyServer(program) => policy_server(program, folder),
-            _ => {
-                let program = std::env::current_exe().expect("this program");
-                Process::start(Command::new(program).env(ROLE, self.name()).env(FOLDER, folder), None)
-            }
+        if let Self::PolicyServer(program) = self {
+            return policy_server(program, folder);
         }
+        let program = std::env::current_exe().expect("this program");
+        Process::start(Command::new(program).env(ROLE, self.name()).env(FOLDER, folder), None)
     }
 }
 
