@@ -21,6 +21,11 @@ pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
 use crate::read::Problem;
 
+/// The most bytes that the settings of one cluster may have as JSON. A `PolicyServer` keeps all settings in one `ConfigMap`
+/// of at most 1 MiB and serialises them for each request; the host runner has the same bound, so that a cluster can change
+/// its engine.
+pub const LARGEST_SETTINGS_BYTES: usize = 512 << 10;
+
 /// Namespaces that Kubernetes itself owns; no sidecar ever goes there.
 pub const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 

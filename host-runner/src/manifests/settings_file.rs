@@ -1,13 +1,11 @@
 //! The settings as the `ConfigMap` holds them: bounded, because they travel whole through the API server and into memory.
 
+use fedcar_policy::settings::LARGEST_SETTINGS_BYTES;
 use serde_json::Value;
 
 use super::ManifestError;
 use crate::yaml;
 
-/// What settings may be at most (DESIGN section 5): the same bound as under Kubewarden, so that a cluster can change its
-/// engine without changing its settings.
-const LARGEST_SETTINGS_BYTES: usize = 512 << 10;
 /// What the API server takes as the data of one `ConfigMap` (kubernetes: `MaxSecretSize`), less the name of the key.
 const LARGEST_DATA_BYTES: usize = (1 << 20) - 64;
 /// How many parts a message names.

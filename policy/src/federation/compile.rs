@@ -9,10 +9,7 @@ use super::sidecar::Sidecar;
 use super::{Federation, Source, SourceProblem};
 use crate::digest::hex;
 use crate::read::{child, did_you_mean};
-use crate::settings::{Selector, Settings};
-
-/// A `PolicyServer` keeps all settings in one `ConfigMap` of at most 1 MiB and serialises them for each request.
-const LARGEST_SETTINGS_BYTES: usize = 512 * 1024;
+use crate::settings::{LARGEST_SETTINGS_BYTES, Selector, Settings};
 
 /// The settings of one cluster, and where each part of them comes from.
 #[derive(Debug, Clone)]

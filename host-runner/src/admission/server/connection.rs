@@ -20,6 +20,9 @@ use crate::telemetry::HandshakeFailure;
 /// After a failed accept (no file descriptors, usually): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// It is crowded where fewer than one of this many places is free.
+const FREE_PART: usize = 4;
+
 /// The next connection; `None` where it could not be had, after a pause.
 pub(super) async fn next(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
@@ -48,10 +51,12 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, mut closi
         };
         let (Ok(place), Some(stream)) = (place, stream) else { continue };
         let (shared, handshakes, closing) = (Arc::clone(&shared), Arc::clone(&handshakes), closing.clone());
+        let all_places = Arc::clone(&places);
         tokio::spawn(async move {
             let _open = shared.metrics.connection();
+            let crowded = || all_places.available_permits() < shared.limits.connections / FREE_PART;
             match &shared.tls {
-                None => serve(&shared, stream, closing).await,
+                None => serve(&shared, stream, closing, crowded).await,
                 Some(tls) => {
                     let acceptor = TlsAcceptor::from(tls.config());
                     let handshake = async {
@@ -59,7 +64,7 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener, mut closi
                         acceptor.accept(stream).await
                     };
                     match timeout(shared.limits.handshake_time, handshake).await {
-                        Ok(Ok(stream)) => serve(&shared, stream, closing).await,
+                        Ok(Ok(stream)) => serve(&shared, stream, closing, crowded).await,
                         Ok(Err(error)) => shared.metrics.handshake_failed(why(&error)),
                         Err(_) => shared.metrics.handshake_failed(HandshakeFailure::Timeout),
                     }
@@ -88,6 +93,7 @@ async fn serve(
     shared: &Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     mut closing: watch::Receiver<bool>,
+    crowded: impl Fn() -> bool,
 ) {
     let activity = Activity::new();
     let stream = TokioIo::new(Noted { stream, activity: activity.clone() });
@@ -100,11 +106,11 @@ async fn serve(
     tokio::select! {
         // A connection that breaks is the other side's affair: its requests were answered or counted.
         _ = connection.as_mut() => return,
-        () = activity.overstayed(shared.patience) => return,
+        () = activity.overstayed(shared.patience, &crowded) => return,
         _ = closing.wait_for(|closing| *closing) => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = activity.overstayed(shared.patience) => {}
+        () = activity.overstayed(shared.patience, &crowded) => {}
     }
 }

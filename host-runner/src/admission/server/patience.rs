@@ -28,9 +28,12 @@ struct Note {
 }
 
 const PHASE_BITS: u32 = 2;
-const IDLE: u64 = 0;
+const PHASE: u64 = (1 << PHASE_BITS) - 1;
+/// No request yet.
+const NEW: u64 = 0;
 const HEAD: u64 = 1;
 const BUSY: u64 = 2;
+const IDLE: u64 = 3;
 
 /// The times of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +46,7 @@ pub(super) struct Patience {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Note { begin: Instant::now(), since: AtomicU64::new(IDLE) }))
+        Self(Arc::new(Note { begin: Instant::now(), since: AtomicU64::new(NEW) }))
     }
 
     /// A head is complete; what follows has its own limits.
@@ -62,19 +65,21 @@ impl Activity {
     }
 
     fn received(&self) {
-        if self.0.since.load(Ordering::Relaxed) & ((1 << PHASE_BITS) - 1) == IDLE {
+        if matches!(self.0.since.load(Ordering::Relaxed) & PHASE, NEW | IDLE) {
             self.note(HEAD);
         }
     }
 
-    /// Comes back when the connection has lasted too long in what it does.
-    pub(super) async fn overstayed(&self, patience: Patience) {
+    /// Comes back when the connection has lasted too long in what it does. Where it is `crowded`, one that has never sent a
+    /// request has no longer than a head may take: else whoever opens connections and is silent would hold all places.
+    pub(super) async fn overstayed(&self, patience: Patience, crowded: impl Fn() -> bool) {
         loop {
             tokio::time::sleep(LOOK.min(patience.head).min(patience.idle)).await;
             let note = self.0.since.load(Ordering::Relaxed);
             let since = Duration::from_millis(note >> PHASE_BITS);
-            let most = match note & ((1 << PHASE_BITS) - 1) {
-                IDLE => patience.idle,
+            let most = match note & PHASE {
+                NEW if crowded() => patience.head,
+                NEW | IDLE => patience.idle,
                 HEAD => patience.head,
                 _ => continue,
             };
