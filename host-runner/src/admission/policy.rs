@@ -265,15 +265,14 @@ fn without_nulls(request: &Bytes) -> Bytes {
     #[derive(Deserialize, Serialize)]
     #[serde(transparent)]
     struct Fields<'a>(#[serde(borrow)] std::collections::BTreeMap<std::borrow::Cow<'a, str>, &'a RawValue>);
-    let fields = serde_json::from_slice::<Fields<'_>>(request);
-    let kept = fields.map(|Fields(mut fields)| {
-        fields.retain(|_, value| value.get() != "null");
-        serde_json::to_vec(&Fields(fields))
-    });
-    match kept {
-        Ok(Ok(bytes)) => bytes.into(),
-        // It was read as an object before; as it is, the module will say what it thinks of it.
-        _ => request.clone(),
+    // It was read as an object before; if it is none after all, the module will say what it thinks of it.
+    let Ok(Fields(mut fields)) = serde_json::from_slice(request) else { return request.clone() };
+    fields.retain(|_, value| value.get() != "null");
+    // Large enough from the beginning: growing would hold a large request three times.
+    let mut kept = Vec::with_capacity(request.len());
+    match serde_json::to_writer(&mut kept, &Fields(fields)) {
+        Ok(()) => kept.into(),
+        Err(_) => request.clone(),
     }
 }
 

@@ -20,6 +20,10 @@ use crate::telemetry::HandshakeFailure;
 /// After a failed accept (no file descriptors, usually): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The most that is read ahead on one connection, so that large bodies on all of them are not all in memory. A usual request
+/// fits whole.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// It is crowded where fewer than one of this many places is free.
 const FREE_PART: usize = 4;
 
@@ -101,6 +105,7 @@ async fn serve(
     let connection = http1::Builder::new()
         // `Activity` does this, since it tells idle connections from slow heads.
         .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES)
         .serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
