@@ -131,7 +131,7 @@ mod tests {
         let turns = Turns::new(1, 2);
         let share = Share::new(10);
         let running = turns.take(&share, soon()).await.expect("free");
-        let far = Instant::now() + Duration::from_secs(60);
+        let far = Instant::now() + Duration::from_mins(1);
         let (first, second, third) = tokio::join!(turns.take(&share, soon()), turns.take(&share, soon()), async {
             tokio::task::yield_now().await;
             turns.take(&share, far).await
