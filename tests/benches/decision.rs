@@ -14,7 +14,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use fedcar::engine::{Cache, Engine, Limits, MODULE, Outcome, PreparedPolicy};
+use fedcar::engine::{Cache, Engine, Limits, MODULE, Outcome, Policy};
 use fedcar_policy::protocol::{self, Prepared};
 use fedcar_tests::pods::{pod, request, settings, ten_kilobytes};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ fn main() {
 }
 
 /// The fastest of each, in turns, so that a slow phase of the machine meets both.
-fn measure(wasm: &PreparedPolicy, native: &Prepared, payload: &[u8]) -> (Duration, Duration) {
+fn measure(wasm: &Policy, native: &Prepared, payload: &[u8]) -> (Duration, Duration) {
     let mut best = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         best.0 = best.0.min(round(&mut || drop(black_box(answer(wasm, payload)))));
@@ -96,7 +96,7 @@ fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-fn answer(policy: &PreparedPolicy, payload: &[u8]) -> Vec<u8> {
+fn answer(policy: &Policy, payload: &[u8]) -> Vec<u8> {
     match policy.call("fedcar.admit", payload) {
         Outcome::Answer(reply) => reply,
         other => panic!("{other:?}"),

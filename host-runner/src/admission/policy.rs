@@ -21,7 +21,7 @@ use super::respond::{
 };
 use super::turns::{Share, Turn};
 use crate::capabilities::PolicyCapabilities;
-use crate::engine::{Call, Called, HostCalls, Interruption, Outcome, Policy, PreparedPolicy, TrapSummary};
+use crate::engine::{Call, Called, HostCalls, Interruption, Outcome, Policy, TrapSummary};
 use crate::telemetry;
 
 /// Runs one call. The engine does; the benchmark puts the native decision in its place.
@@ -33,12 +33,6 @@ pub trait Runs: Send + Sync {
 impl Runs for Policy {
     fn run(&self, call: Call<'_>) -> Called {
         Policy::run(self, call)
-    }
-}
-
-impl Runs for PreparedPolicy {
-    fn run(&self, call: Call<'_>) -> Called {
-        PreparedPolicy::run(self, call)
     }
 }
 

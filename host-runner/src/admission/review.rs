@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use fedcar_policy::protocol::Operation;
 
-use crate::engine::{GuestError, Interruption, Outcome, Policy, PreparedPolicy, TrapSummary};
+use crate::engine::{GuestError, Interruption, Outcome, Policy, TrapSummary};
 use crate::input::Namespaces;
 
 /// The user that requests made on the command line come from.
@@ -19,7 +19,7 @@ const USERNAME: &str = "fedcar";
 /// Asks the policy of one cluster about objects.
 pub struct Reviewer {
     /// The policy with the settings of its cluster.
-    pub policy: PreparedPolicy,
+    pub policy: Policy,
     /// The namespaces whose labels are known.
     pub namespaces: Namespaces,
     /// The namespace of objects that name none.

@@ -10,7 +10,7 @@ use super::exit::Failure;
 use super::talk::Talk;
 use crate::admission::settings_file::{Problem, SettingsFile, SettingsProblem};
 use crate::documents;
-use crate::engine::{Cache, Engine, Limits, MODULE, PrepareError, PreparedPolicy};
+use crate::engine::{Cache, Engine, Limits, MODULE, Policy, PrepareError};
 use crate::input::InputError;
 use crate::problem::Diagnostic;
 
@@ -35,12 +35,12 @@ pub(super) struct ClusterSettings {
     pub(super) settings: Value,
     /// The version of the API server, where a document says it.
     pub(super) kubernetes: Option<Version>,
-    policy: PreparedPolicy,
+    policy: Policy,
 }
 
 impl SettingsArguments {
     /// The policy module with these settings in its memory.
-    pub(super) fn prepare(&self, talk: Talk) -> Result<PreparedPolicy, Failure> {
+    pub(super) fn prepare(&self, talk: Talk) -> Result<Policy, Failure> {
         self.load(talk).map(|cluster| cluster.policy)
     }
 
@@ -80,7 +80,7 @@ pub(super) fn read(path: &Path) -> Result<SettingsFile, Failure> {
 }
 
 /// Hands settings to the module; the inner error is what the module finds wrong with them.
-pub(super) fn prepare(engine: &Engine, settings: &Value) -> Result<Result<PreparedPolicy, Vec<Problem>>, Failure> {
+pub(super) fn prepare(engine: &Engine, settings: &Value) -> Result<Result<Policy, Vec<Problem>>, Failure> {
     match engine.prepare(MODULE, settings.to_string().as_bytes()) {
         Ok(policy) => Ok(Ok(policy)),
         Err(PrepareError::Settings { reply }) => Problem::in_reply(&reply).map(Err).map_err(Failure::Problem),

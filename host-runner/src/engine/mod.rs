@@ -93,14 +93,8 @@ struct Core {
     _ticker: Ticker,
 }
 
-/// A module that reads its settings with each request, as Kubewarden runs it.
+/// A linked module. Each call brings its settings along, or they are in its memory already ([`Engine::prepare`]).
 pub struct Policy {
-    core: Arc<Core>,
-    program: Program,
-}
-
-/// A module whose settings were read before the first request.
-pub struct PreparedPolicy {
     core: Arc<Core>,
     program: Program,
 }
@@ -123,6 +117,11 @@ impl Engine {
         Ok(Self(Arc::new(Core { engine, linker, wasi_linker, limits, cache, slots, _ticker: ticker })))
     }
 
+    /// What its modules are held to.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     /// Compiles and links `module`, for operations that bring what they need with them.
     pub fn load(&self, module: &[u8]) -> Result<Policy, LoadError> {
         let program = Program::link(&self.0, &self.0.linker, &self.0.compile(module)?)?;
@@ -138,26 +137,14 @@ impl Engine {
     /// Hands `settings` to `module` and freezes the result.
     ///
     /// Problems of the settings are data: [`PrepareError::Settings`] carries the module's own list.
-    pub fn prepare(&self, module: &[u8], settings: &[u8]) -> Result<PreparedPolicy, PrepareError> {
+    pub fn prepare(&self, module: &[u8], settings: &[u8]) -> Result<Policy, PrepareError> {
         let frozen = snapshot::freeze(&self.0, module, settings)?;
         let program = Program::link(&self.0, &self.0.linker, &self.0.compile(&frozen)?)?.started();
-        Ok(PreparedPolicy { core: Arc::clone(&self.0), program })
+        Ok(Policy { core: Arc::clone(&self.0), program })
     }
 }
 
 impl Policy {
-    /// Runs one operation.
-    pub fn call(&self, operation: &str, payload: &[u8]) -> Outcome {
-        self.run(Call::new(operation, vec![Bytes::copy_from_slice(payload)])).outcome
-    }
-
-    /// Runs one operation on the caller's terms.
-    pub fn run(&self, call: Call<'_>) -> Called {
-        self.program.call(&self.core, call)
-    }
-}
-
-impl PreparedPolicy {
     /// Runs one operation.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Outcome {
         self.run(Call::new(operation, vec![Bytes::copy_from_slice(payload)])).outcome
