@@ -5,6 +5,7 @@
 //! | questions of the command line, and answers as types | `review` |
 //! | applying a patch | `patch` |
 //! | an `AdmissionReview` as it comes in | `envelope`, `depth` |
+//! | what a policy replied, as an answer | `reply` |
 //! | an `AdmissionReview` as it goes out | `respond` |
 //! | a policy that is served | `policy`, `trial` |
 //! | all of them, from files | `policies`, `policies_file`, `settings_file` |
@@ -19,6 +20,7 @@ mod patch;
 pub mod policies;
 pub mod policies_file;
 pub mod policy;
+pub mod reply;
 pub mod respond;
 mod review;
 pub mod server;

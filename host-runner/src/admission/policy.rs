@@ -16,9 +16,8 @@ use fedcar_policy::protocol::Operation;
 
 use super::envelope::Envelope;
 use super::policies_file::PolicyMode;
-use super::respond::{
-    Admitted, Answer, AnswerError, Endpoint, Terms, constrain, of_admit_reply, of_validation_response, write_review,
-};
+use super::reply::{Admitted, Answer, AnswerError, of_admit_reply, of_validation_response};
+use super::respond::{Endpoint, Terms, constrain, write_review};
 use super::turns::{Share, Turn};
 use crate::capabilities::PolicyCapabilities;
 use crate::engine::{Call, Called, HostCalls, Interruption, Outcome, Policy, TrapSummary};
