@@ -37,10 +37,6 @@ pub struct Loader {
     pub engine: Engine,
     /// Where they come from.
     pub source: PoliciesSource,
-    /// The longest that one request may take, unless its policy says less.
-    pub timeout: Duration,
-    /// Calls that can run at the same time, all policies together.
-    pub concurrent_calls: usize,
     /// What gives them what they may ask of the host.
     pub granting: Granting,
     /// Where their figures go.
@@ -53,10 +49,10 @@ pub struct Policies {
 }
 
 /// Files at one moment: the text of the document, and of modules, which are large, what the file system says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Look {
     text: Option<String>,
-    modules: Vec<Option<(SystemTime, u64)>>,
+    modules: Vec<(PathBuf, Option<(SystemTime, u64)>)>,
 }
 
 /// Why policies cannot be served.
@@ -156,7 +152,7 @@ impl Loader {
                 let text = read_text(path)?;
                 let entries = policies_file::read(&file, &text).map_err(LoadFailure::Problems)?;
                 // One policy may use all instances, several leave some for each other.
-                let share = if entries.len() == 1 { self.concurrent_calls } else { self.concurrent_calls.div_ceil(2) };
+                let share = if entries.len() == 1 { self.calls() } else { self.calls().div_ceil(2) };
                 entries.iter().map(|entry| self.of_entry(entry, share)).collect::<Result<_, _>>()?
             }
         };
@@ -168,21 +164,29 @@ impl Loader {
 
     /// What the files are like that the policies are made of, now.
     pub fn look(&self) -> Look {
+        self.look_again(&Look::default())
+    }
+
+    /// The same after an earlier look: a document that has not changed is not read for its modules again.
+    pub fn look_again(&self, before: &Look) -> Look {
         let (PoliciesSource::Settings(path) | PoliciesSource::Policies(path)) = &self.source;
         let text = std::fs::read_to_string(path).ok();
-        let entries = match (&self.source, &text) {
-            (PoliciesSource::Policies(_), Some(text)) => policies_file::read("", text).unwrap_or_default(),
+        let named = match (&self.source, &text) {
+            _ if text == before.text => before.modules.iter().map(|(path, _)| path.clone()).collect(),
+            (PoliciesSource::Policies(_), Some(text)) => modules_in(text),
             _ => Vec::new(),
         };
-        let modules = entries.into_iter().filter_map(|entry| match entry.module {
-            ModuleSource::File(path) => Some(path),
-            ModuleSource::Embedded => None,
-        });
-        let modules = modules.map(|path| {
-            let file = std::fs::metadata(path).ok();
-            file.and_then(|file| Some((file.modified().ok()?, file.len())))
+        let modules = named.into_iter().map(|path| {
+            let file = std::fs::metadata(&path).ok();
+            let state = file.and_then(|file| Some((file.modified().ok()?, file.len())));
+            (path, state)
         });
         Look { modules: modules.collect(), text }
+    }
+
+    /// Calls that can run at the same time, all policies together.
+    fn calls(&self) -> usize {
+        self.engine.limits().concurrent_calls as usize
     }
 
     fn of_settings(&self, path: &Path) -> Result<ServedPolicy, LoadFailure> {
@@ -200,7 +204,7 @@ impl Loader {
         };
         let terms =
             Terms { id: SETTINGS_ID.to_owned(), mode: PolicyMode::Protect, allowed_to_mutate: true, message: None };
-        Ok(self.served((Box::new(prepared), Protocol::Fedcar, true), terms, None, None, self.concurrent_calls))
+        Ok(self.served((Box::new(prepared), Protocol::Fedcar, true), terms, None, None, self.calls()))
     }
 
     fn of_entry(&self, entry: &PolicyEntry, share: usize) -> Result<ServedPolicy, LoadFailure> {
@@ -251,11 +255,12 @@ impl Loader {
         capabilities: Option<Arc<PolicyCapabilities>>,
         share: usize,
     ) -> ServedPolicy {
+        let longest = self.engine.limits().deadline;
         ServedPolicy {
             module,
             protocol,
             ours,
-            timeout: timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout)),
+            timeout: timeout.map_or(longest, |timeout| timeout.min(longest)),
             capabilities,
             share: Share::new(share),
             metrics: self.metrics.policy(&terms.id),
@@ -278,6 +283,16 @@ fn check_settings(module: &Policy, settings: &[u8]) -> Result<(), Option<String>
         Ok(Reply { message, .. }) => Err(Some(message.unwrap_or_else(|| "no reason is given".to_owned()))),
         Err(_) => Err(None),
     }
+}
+
+/// The files of modules that a document names; none where it cannot be read.
+fn modules_in(policies: &str) -> Vec<PathBuf> {
+    let entries = policies_file::read("", policies).unwrap_or_default();
+    let modules = entries.into_iter().filter_map(|entry| match entry.module {
+        ModuleSource::File(path) => Some(path),
+        ModuleSource::Embedded => None,
+    });
+    modules.collect()
 }
 
 fn read_text(path: &Path) -> Result<String, LoadFailure> {

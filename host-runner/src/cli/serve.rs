@@ -246,8 +246,6 @@ async fn serve(arguments: Arguments, talk: Talk) -> Result<(), Failure> {
     let loader = Loader {
         engine,
         source,
-        timeout: limits.engine().deadline,
-        concurrent_calls: limits.engine().concurrent_calls as usize,
         granting: Granting::new(kubeconfig, tokio::runtime::Handle::current()),
         metrics: Arc::clone(&metrics),
     };

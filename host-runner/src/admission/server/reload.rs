@@ -52,7 +52,7 @@ pub(super) async fn policies(shared: Arc<Shared>, loader: Option<(Loader, Look)>
         sleep(LOOK_AT_POLICIES).await;
         let (loading, before) = (Arc::clone(&loader), seen.clone());
         let changed = spawn_blocking(move || {
-            let found = loading.look();
+            let found = loading.look_again(&before);
             // What is loaded was written after this look, or is what it saw: a later change differs from it.
             (found != before).then(|| (found, loading.load()))
         });
