@@ -151,7 +151,7 @@ impl From<Failure> for Refusal {
 
 /// The review that a request asks for.
 async fn review(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
-    let (begin, begin_time) = (Instant::now(), SystemTime::now());
+    let begin = Instant::now();
     let (head, body) = request.into_parts();
     let policies = shared.policies();
     let (policy, endpoint) = route(&policies, &head.method, head.uri.path())?;
@@ -200,7 +200,7 @@ async fn review(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Vec<
         (Phase::Guest, evaluated.guest),
         (Phase::Encode, evaluated.encode),
     ];
-    note(shared, policy, &envelope, evaluated.outcome, &phases, (begin_time, took));
+    note(shared, policy, &envelope, evaluated.outcome, &phases, took);
     let Evaluated { body, .. } = evaluated;
     Ok(body?)
 }
@@ -212,7 +212,7 @@ fn note(
     envelope: &Envelope,
     outcome: Outcome,
     phases: &[(Phase, Duration)],
-    (begin, took): (SystemTime, Duration),
+    took: Duration,
 ) {
     let operation = Operation::named(&envelope.operation);
     for (phase, took) in phases {
@@ -222,6 +222,7 @@ fn note(
     policy.metrics.took(took);
     if let Some(tracer) = &shared.tracer {
         let (uid, kind) = (&envelope.uid, &envelope.kind);
+        let begin = SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH);
         tracer.request(&RequestSpan { uid, policy: &policy.terms.id, operation, kind, outcome, begin, took, phases });
     }
 }
