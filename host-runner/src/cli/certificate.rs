@@ -4,9 +4,9 @@
 //! what clients trust is written before what the server shows.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +16,13 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::explain::Form;
 use super::talk::Talk;
+use super::whole_file;
 use crate::admission::tls::{IssueError, Reason, Renewal, Stored, Wanted, read_bounded, renew, rfc3339, server_name};
 
 const DAY: Duration = Duration::from_hours(24);
+
+/// A fixed one, so that the next run finds and removes what a run that was cut off has left of a key.
+const UNFINISHED: &str = ".new";
 
 /// Keys are for their owner alone, and the folder with them.
 const PRIVATE_FILE: u32 = 0o600;
@@ -151,7 +155,9 @@ fn renew_folder(folder: &Path, wanted: &Wanted, now: SystemTime, talk: Talk) -> 
     ] {
         if old != new {
             let path = folder.join(name);
-            write(&path, new, mode).map_err(|source| CertificateError::Write { path: path.clone(), source })?;
+            // The mode is there from the first byte, so that nobody reads a key in between.
+            whole_file::place(&path, UNFINISHED, new.as_bytes(), mode)
+                .map_err(|source| CertificateError::Write { path: path.clone(), source })?;
             talk.note(format_args!("wrote {}", path.display()));
         }
     }
@@ -166,27 +172,6 @@ fn read(folder: &Path, name: &str) -> Result<String, CertificateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(source) => Err(CertificateError::Read { path, source }),
     }
-}
-
-/// Writes beside the target and renames. The mode is there from the first byte, so that nobody reads a key in between.
-fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let temporary = path.with_file_name(format!(".{}.new", name.to_string_lossy()));
-    let place = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    // What a run that was cut off has left.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    place().inspect_err(|_| {
-        // What cannot be written may not be removable either; the first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-    })
 }
 
 fn print(renewal: &Renewal, names: &[String], form: Form) -> io::Result<()> {
@@ -225,6 +210,7 @@ fn sentence(made: Option<Reason>, not_after: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use clap::Parser;
