@@ -148,15 +148,7 @@ async fn look(mut client: Client, path: &str, counts: Arc<Counts>) {
 /// has to be nowhere, and one that is written by the module itself has to be found.
 const GUEST: &str = r#"
 (module
-  (import "wapc" "__guest_request" (func $request (param i32 i32)))
-  (import "wapc" "__guest_response" (func $response (param i32 i32)))
-  (import "wapc" "__guest_error" (func $error (param i32 i32)))
-  (import "wapc" "__console_log" (func $log (param i32 i32)))
-  (import "wapc" "__host_call" (func $host_call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-  (import "wapc" "__host_response_len" (func $host_response_len (result i32)))
-  (import "wapc" "__host_response" (func $host_response (param i32)))
-  (import "wapc" "__host_error_len" (func $host_error_len (result i32)))
-  (import "wapc" "__host_error" (func $host_error (param i32)))
+  ;; IMPORTS
   (memory (export "memory") 2)
   (table $table 4 4000 funcref)
   (elem declare func $marked)

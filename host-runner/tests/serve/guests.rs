@@ -31,13 +31,21 @@ pub(crate) fn guest(what: &str) -> String {
     FRAME.replace(";; WHAT", what)
 }
 
-const FRAME: &str = r#"
-(module
-  (import "wapc" "__guest_request" (func $request (param i32 i32)))
+/// Everything that a module may import from a waPC host.
+const IMPORTS: &str = r#"  (import "wapc" "__guest_request" (func $request (param i32 i32)))
   (import "wapc" "__guest_response" (func $response (param i32 i32)))
   (import "wapc" "__guest_error" (func $error (param i32 i32)))
   (import "wapc" "__console_log" (func $log (param i32 i32)))
   (import "wapc" "__host_call" (func $host_call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "wapc" "__host_response_len" (func $host_response_len (result i32)))
+  (import "wapc" "__host_response" (func $host_response (param i32)))
+  (import "wapc" "__host_error_len" (func $host_error_len (result i32)))
+  (import "wapc" "__host_error" (func $host_error (param i32)))
+"#;
+
+const FRAME: &str = r#"
+(module
+  ;; IMPORTS
   (memory (export "memory") 1)
   (table $table 1 funcref)
   (data (i32.const 0) "{\"valid\":true}")
@@ -66,13 +74,15 @@ const FRAME: &str = r#"
     (i32.const 1)))
 "#;
 
-/// A `policies.yml` with the good policy and one for each guest, as id and text of the module.
+/// A `policies.yml` with the good policy and one for each guest, as id and text of the module, where `;; IMPORTS` stands
+/// for the host's functions.
 pub(crate) fn policies(folder: &Path, guests: &[(&str, String)]) -> PathBuf {
     let good = json!({"module": "embedded", "allowedToMutate": true, "settings": settings(VERSION)});
     let mut policies = Map::from_iter([("good".to_owned(), good)]);
     for (id, text) in guests {
+        let text = text.replace(";; IMPORTS", IMPORTS);
         let module = folder.join(format!("{id}.wasm"));
-        std::fs::write(&module, wat::parse_str(text).unwrap_or_else(|error| panic!("{id}: {error}"))).unwrap();
+        std::fs::write(&module, wat::parse_str(&text).unwrap_or_else(|error| panic!("{id}: {error}"))).unwrap();
         policies.insert((*id).to_owned(), json!({"module": format!("file://{}", module.display())}));
     }
     let path = folder.join("policies.yml");
