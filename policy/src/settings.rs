@@ -3,19 +3,26 @@
 //! After [`Settings::read`] there is nothing left to check: selectors are parsed, expressions compiled and folded, names
 //! unique, rules typed. The shape is documented in `docs/settings.md`.
 
+mod application;
+mod container;
+mod definitions;
 mod inject;
 mod name;
+mod pieces;
 mod reader;
 mod rules;
 mod selector;
 mod sidecar;
+mod variables;
 
 use serde_json::{Map, Value};
 
-pub use self::inject::{
-    Application, ContainerSelect, Fallback, Form, Inject, InjectedContainer, JobFallback, Piece, Pieces, Position,
-};
+pub use self::application::{Application, ContainerSelect, HANDLER_KINDS, HandlerOf, HandlerRewrite};
+pub use self::container::{Fallback, Form, InjectedContainer, JobFallback, Overridable, Position};
+pub use self::definitions::{Definition, Validation};
+pub use self::inject::Inject;
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
+pub use self::pieces::{Piece, Pieces};
 pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
@@ -97,6 +104,13 @@ impl Settings {
             || self.guardrails.iter().any(|guardrail| guardrail.matching.needs_namespace_labels())
     }
 
+    /// The names of the injected containers that a user-written one may stand for.
+    pub(crate) fn overridable_containers(&self) -> impl Iterator<Item = &str> {
+        let versions = self.sidecars.iter().flat_map(|sidecar| sidecar.versions.every());
+        let containers = versions.flat_map(|version| &version.inject.containers);
+        containers.filter_map(|container| Some(container.overridable.as_ref()?.name.as_str()))
+    }
+
     /// Whether a namespace is left alone whatever the sidecars say.
     pub fn protects(&self, namespace: &str) -> bool {
         SYSTEM_NAMESPACES.contains(&namespace) || self.protected_namespaces.iter().any(|name| name == namespace)
@@ -105,18 +119,34 @@ impl Settings {
 
 /// The names that expressions may use, with those values that are known before any request.
 #[derive(Debug)]
-pub(crate) struct Known(pub(crate) Map<String, Value>);
+pub(crate) struct Known {
+    values: Map<String, Value>,
+    /// What `let` will hold where it is read next.
+    defined: Vec<String>,
+}
 
 impl Known {
+    fn new(values: Map<String, Value>) -> Self {
+        Self { values, defined: Vec::new() }
+    }
+
+    fn define(&mut self, names: Vec<String>) {
+        self.defined = names;
+    }
+
     /// Whether the cluster runs `restartPolicy: Always` in init containers.
     fn native_sidecars(&self) -> bool {
-        let cluster = self.0.get("cluster").and_then(|cluster| cluster.get("capabilities"));
+        let cluster = self.values.get("cluster").and_then(|cluster| cluster.get("capabilities"));
         cluster.and_then(|capabilities| capabilities.get("nativeSidecars")) == Some(&Value::Bool(true))
     }
 }
 
 impl crate::expression::Scope for Known {
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.values.get(name)
+    }
+
+    fn fields(&self, name: &str) -> Option<&[String]> {
+        (name == "let").then_some(&self.defined)
     }
 }

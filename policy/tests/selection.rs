@@ -197,6 +197,8 @@ fn cases() -> Vec<Case> {
             .sidecar(merged(volume.clone(), &required)).pod(json!({"spec": {"volumes": [{"name": "v"}]}})),
         Case::new("conflict, by document", denied(R::Conflict))
             .sidecar(merged(volume, &json!({"onConflict": "deny"}))).pod(json!({"spec": {"volumes": [{"name": "v"}]}})),
+        Case::new("validation", skipped(R::ValidationFailed))
+            .sidecar(json!({"validations": [{"expression": false, "message": "never"}]})),
         Case::new("expression", skipped(R::ExpressionFailed)).sidecar(broken(&json!({}))).pod(json!({"metadata": {"labels": {}}})),
         Case::new("expression, required", denied(R::ExpressionFailed)).sidecar(broken(&required)).pod(json!({"metadata": {"labels": {}}})),
         Case::new("too large", skipped(R::TooLarge))

@@ -161,5 +161,6 @@ fn resource(kind: WorkloadKind) -> (&'static str, &'static str) {
         WorkloadKind::ReplicaSet => ("apps", "replicasets"),
         WorkloadKind::Job => ("batch", "jobs"),
         WorkloadKind::CronJob => ("batch", "cronjobs"),
+        WorkloadKind::DeploymentConfig => ("apps.openshift.io", "deploymentconfigs"),
     }
 }

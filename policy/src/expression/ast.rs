@@ -155,6 +155,12 @@ impl Loop {
 }
 
 impl Kind {
+    /// The free variable and the field of `name.field`, in any of its forms.
+    pub(super) fn field_of_name(&self) -> Option<(&str, &str)> {
+        let (Self::Select { target, field, .. } | Self::Has { target, field }) = self else { return None };
+        if let Self::Name(name) = &target.kind { Some((name, field)) } else { None }
+    }
+
     /// Every node directly below, with the number of variables that this node binds for it.
     pub(super) fn children(&self) -> Vec<(&Node, usize)> {
         match self {

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::ast::Node;
 use super::suggest::nearest;
 use super::template::{Part, TemplateProblem, Test, pointer_token, price};
 use super::text::{Piece, Source, split};
@@ -117,7 +118,25 @@ impl<'n> Compiler<'n> {
             let message = join(&["unknown name `", &name.text, "`"]);
             self.expression_problem(source.start, &ExprError { message, offset: name.offset, hint: Some(hint) });
         }
+        self.check_fields(&source.expression.root, source, known);
         self.problems.len() == problems
+    }
+
+    /// Fields of a name whose fields are known must be among them.
+    fn check_fields(&mut self, node: &Node, source: &Source, known: &dyn Scope) {
+        if let Some((name, field)) = node.kind.field_of_name()
+            && let Some(fields) = known.fields(name)
+            && !fields.iter().any(|one| one == field)
+        {
+            let message = join(&["`", name, "` has no `", field, "`"]);
+            let hint = nearest(field, fields.iter().map(String::as_str));
+            let hint = hint.map(|near| join(&["did you mean `", near, "`?"]));
+            let offset = node.offset as usize;
+            self.expression_problem(source.start, &ExprError { message, offset, hint });
+        }
+        for (child, _) in node.kind.children() {
+            self.check_fields(child, source, known);
+        }
     }
 
     /// A problem of an expression that begins at `start` of the string.

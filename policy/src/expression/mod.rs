@@ -44,6 +44,11 @@ use value::Val;
 pub trait Scope {
     /// The value of `name`; `None` where this scope has no such name.
     fn get(&self, name: &str) -> Option<&Value>;
+
+    /// The fields that the value of `name` can have at most, where they are known before the value is.
+    fn fields(&self, _name: &str) -> Option<&[String]> {
+        None
+    }
 }
 
 /// What an evaluation may still cost. A node, a step of a comprehension, an element built or compared, and sixteen bytes
@@ -164,6 +169,10 @@ struct Layer<'a> {
 impl Scope for Layer<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
         if name == self.name { self.value } else { self.outer.get(name) }
+    }
+
+    fn fields(&self, name: &str) -> Option<&[String]> {
+        if name == self.name { None } else { self.outer.fields(name) }
     }
 }
 

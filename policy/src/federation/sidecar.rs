@@ -30,7 +30,7 @@ pub(super) struct Requires {
 }
 
 /// The keys of `spec` that mean in a document what they mean in the settings (docs/settings.md).
-pub(super) const SETTINGS_KEYS: [&str; 11] = [
+pub(super) const SETTINGS_KEYS: [&str; 13] = [
     "version",
     "mode",
     "onConflict",
@@ -39,6 +39,8 @@ pub(super) const SETTINGS_KEYS: [&str; 11] = [
     "architectures",
     "match",
     "when",
+    "let",
+    "validations",
     "rollout",
     "inject",
     "conflicts",

@@ -381,6 +381,8 @@ fn each_key_that_is_passed_on_is_one_that_the_settings_know() {
         "architectures": ["amd64"],
         "match": {"namespaces": {"matchLabels": {"team": "shop"}}},
         "when": "${workload.kind != 'Job'}",
+        "let": [{"name": "team", "value": "${namespace.name}"}],
+        "validations": [{"expression": "${let.team != ''}", "message": "a team"}],
         "rollout": {"salt": "r1", "percent": 20},
         "inject": {"labels": {"agent": "yes"}},
         "conflicts": {"labels": "replace"},

@@ -5,9 +5,11 @@
 mod applications;
 mod containers;
 mod fields;
+mod order;
+mod overlay;
 mod volumes;
 
-pub(super) use self::containers::stands_well;
+pub(super) use self::order::{Placed, stand_well};
 
 use serde_json::Value;
 
@@ -19,43 +21,41 @@ use super::render::{Failure, Rendering};
 use super::restore::Removed;
 use super::slot::Slot;
 use super::{pod_security, valid};
-use crate::settings::{Piece, Rule, Sidecar};
+use crate::settings::{Piece, Position, Rule, Sidecar};
 
 /// A sidecar on its way into a draft.
 pub(super) struct Fitting<'d, 's> {
     draft: &'d mut Draft,
     sidecar: &'s Sidecar,
     /// What was ours before, on a second admission.
-    before: &'d Removed,
+    before: &'s Removed,
     /// Volumes of ours that had to take another name: from, to.
     renamed_volumes: Vec<(String, String)>,
     /// Containers that this sidecar has put in: list, name.
-    placed: Vec<(&'static str, String)>,
+    containers: Vec<(&'static str, String)>,
+    /// What asks to stand somewhere: of earlier sidecars, and of this one.
+    earlier: &'s [Placed],
+    placed: Vec<Placed>,
     conflicts: Vec<String>,
     faults: Vec<String>,
     notes: Vec<String>,
-}
-
-/// Where a container of ours has to stand, for the check of an order that others have made.
-pub(super) struct Placed {
-    pub(super) list: &'static str,
-    pub(super) name: String,
-    pub(super) position: crate::settings::Position,
 }
 
 /// What came of a sidecar that fits.
 pub(super) struct Applied {
     /// What was kept of the user's in a place that we wanted, for the report.
     pub(super) notes: Vec<String>,
+    /// What asks to stand somewhere.
     pub(super) placed: Vec<Placed>,
 }
 
 /// Applies one sidecar; on failure the draft holds half of it and must be undone.
-pub(super) fn apply(
+pub(super) fn apply<'s>(
     draft: &mut Draft,
-    sidecar: &Sidecar,
+    sidecar: &'s Sidecar,
     rendering: Rendering<'_>,
-    before: &Removed,
+    before: &'s Removed,
+    earlier: &'s [Placed],
     pod_security: Option<pod_security::Level>,
 ) -> Result<Result<Applied, Failure>, Fault> {
     let mut fitting = Fitting {
@@ -63,13 +63,15 @@ pub(super) fn apply(
         sidecar,
         before,
         renamed_volumes: Vec::new(),
+        containers: Vec::new(),
+        earlier,
         placed: Vec::new(),
         conflicts: Vec::new(),
         faults: Vec::new(),
         notes: Vec::new(),
     };
     fitting.volumes(rendering.volumes)?;
-    let placed = fitting.containers(rendering.containers)?;
+    fitting.containers(rendering.containers)?;
     fitting.entries("labels", "label", sidecar.conflicts.labels, rendering.labels)?;
     fitting.entries("annotations", "annotation", sidecar.conflicts.annotations, rendering.annotations)?;
     fitting.pod_fields(rendering.pod)?;
@@ -81,7 +83,7 @@ pub(super) fn apply(
         fitting.application(application)?;
     }
     fitting.check_result(pod_security);
-    Ok(fitting.result(placed))
+    Ok(fitting.result())
 }
 
 impl Fitting<'_, '_> {
@@ -90,7 +92,7 @@ impl Fitting<'_, '_> {
         let pod = self.draft.pod();
         let volumes: Vec<&str> =
             PodView(pod).list("volumes").iter().filter_map(|one| one.get("name")?.as_str()).collect();
-        for (list, name) in &self.placed {
+        for (list, name) in &self.containers {
             let container =
                 PodView(pod).list(list).iter().find(|one| one.get("name").is_some_and(|found| found == name));
             let Some(container) = container.and_then(Value::as_object) else { continue };
@@ -100,6 +102,10 @@ impl Fitting<'_, '_> {
             if let Some(level) = level {
                 self.faults.extend(pod_security::container_faults(level, name, container, PodView(pod)));
             }
+        }
+        if PodView(pod).list("containers").is_empty() && self.draft.removed_from(&Slot::of(&["spec", "containers"])) > 0
+        {
+            self.faults.push("no container would be left".to_owned());
         }
         if let Some(level) = level {
             self.faults.extend(pod_security::pod_faults(level, self.draft));
@@ -114,7 +120,7 @@ impl Fitting<'_, '_> {
         }
     }
 
-    fn result(self, placed: Vec<Placed>) -> Result<Applied, Failure> {
+    fn result(self) -> Result<Applied, Failure> {
         if !self.conflicts.is_empty() {
             return Err(Failure::new(Reason::Conflict, self.conflicts));
         }
@@ -126,7 +132,33 @@ impl Fitting<'_, '_> {
             let detail = format!("{record} bytes of replaced values, at most {}", marker::RECORD_BYTES_MAX);
             return Err(Failure::new(Reason::TooLarge, vec![detail]));
         }
-        Ok(Applied { notes: self.notes, placed })
+        Ok(Applied { notes: self.notes, placed: self.placed })
+    }
+
+    /// Puts an item of this name where its position wants it, or at the end of its list.
+    fn stand(
+        &mut self,
+        list: &Slot,
+        piece: &Piece<'_>,
+        name: &str,
+        position: &Position,
+        what: &str,
+    ) -> Result<bool, Fault> {
+        let placed = || self.earlier.iter().chain(&self.placed).filter(|one| one.list == list.address());
+        match order::index_for(self.draft.items(list), name, position, &placed().collect::<Vec<_>>()) {
+            Some(index) => {
+                self.insert(list, index, piece)?;
+                if !position.is_any() {
+                    let list = list.address().to_owned();
+                    self.placed.push(Placed { list, name: name.to_owned(), position: position.clone() });
+                }
+                Ok(true)
+            }
+            None => {
+                self.conflicts.push(format!("{what}: no place satisfies its position and those of the others"));
+                Ok(false)
+            }
+        }
     }
 
     /// Puts an item into a list, as it had become where it was ours before.

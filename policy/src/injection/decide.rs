@@ -10,11 +10,12 @@ use super::patch::Patch;
 use super::pod::PodView;
 use super::pod_security;
 use super::reason::{Fault, FaultCode, Outcome, Pass, Reason, Refusal};
-use super::render::{Failure, Rendering, RequestScope};
+use super::render::{self, Failure, Rendering};
 use super::report::{Report, SidecarReport};
 use super::request::{AdmissionInput, AdmissionRequest};
 use super::restore::{self, Refused, Removed};
 use super::rollout;
+use super::scope::RequestScope;
 use super::selection::{Selected, Subject, Verdict};
 use super::slot::Slot;
 use super::workload::{Found, Workload, WorkloadKind};
@@ -153,7 +154,7 @@ fn inject_into(
         user: input.request.user_info.as_ref(),
         offline: input.offline,
     };
-    let scope = RequestScope::new(pod, &workload, &namespace, labels.as_ref());
+    let scope = RequestScope::new(settings, pod, &workload, &namespace, input.namespace.as_ref(), labels.as_ref());
     let chosen = choose(settings, &subject, &scope, &mut warnings)?;
     let left_alone =
         kind != WorkloadKind::Pod && chosen.iter().all(|one| one.report.code == Reason::WorkloadMismatch.code());
@@ -175,7 +176,7 @@ fn inject_into(
     for Choice { sidecar, report: mut told, ready } in chosen {
         if let Some(Ready { version, rendering, required }) = ready {
             let progress = draft.progress();
-            match apply::apply(&mut draft, sidecar, rendering, &before, level)? {
+            match apply::apply(&mut draft, sidecar, rendering, &before, &placed, level)? {
                 Ok(applied) => {
                     told.details = applied.notes;
                     placed.extend(applied.placed);
@@ -257,7 +258,7 @@ fn choose_one<'s>(
     if sidecar.reads_namespace && subject.namespace_labels.is_none() {
         return Err(Fault::new(FaultCode::NamespaceUnknown, format!("namespace `{}`", subject.namespace)));
     }
-    match scope.holds(sidecar) {
+    match render::holds(sidecar, scope) {
         Ok(true) => {}
         Ok(false) => return not(tell(Outcome::Skipped, Reason::ConditionFalse)),
         Err(failure) => {
@@ -274,7 +275,7 @@ fn choose_one<'s>(
         warnings.push(format!("the rollout takes `{}` for the name of a CronJob", subject.workload.name));
     }
     let completes = subject.kind.completes() || subject.workload.completes();
-    match scope.render(subject.settings, version, completes) {
+    match render::render(scope, subject.settings, version, completes) {
         Ok(rendering) => Ok(Choice { sidecar, report: told, ready: Some(Ready { version, rendering, required }) }),
         Err(failure) => not(fail(sidecar, failure, required, told, warnings)),
     }
@@ -317,7 +318,7 @@ fn settle_order(original: &Value, mut object: Value, kind: WorkloadKind, placed:
         let pod = kind.pod_mut(&mut object);
         let Some(ours) = pod.and_then(|pod| slot.find_mut(pod)) else { continue };
         let same_items = ours.as_array().is_some_and(|ours| by_name(ours) == by_name(theirs));
-        let stands = placed.iter().filter(|one| one.list == list).all(|one| apply::stands_well(theirs, one));
+        let stands = apply::stand_well(theirs, slot.address(), placed);
         if same_items && stands {
             *ours = Value::Array(theirs.clone());
         }

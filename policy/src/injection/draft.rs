@@ -36,6 +36,11 @@ pub(super) enum Trace {
     Ours(String),
     /// An empty object or list that had to be there first; it goes again when it is empty.
     Made,
+    /// A list item was taken out, which stood behind this one of those that are not ours.
+    Removed {
+        /// Its name; `None` where it was the first.
+        after: Option<String>,
+    },
     /// Nothing: the marker itself.
     Silent,
 }
@@ -89,6 +94,35 @@ impl Draft {
         self.write(made.as_ref(), &slot, false);
         self.edits.push(Edit { slot, was: None, trace: Trace::Ours(claim.to_owned()) });
         Ok(())
+    }
+
+    /// Takes an item out of a list.
+    pub(super) fn remove(&mut self, list: &Slot, index: usize) -> Result<(), Fault> {
+        let items = self.items(list);
+        let Some(item) = items.get(index) else { return Err(wrong_shape(list)) };
+        let slot = list.item(index, item);
+        let theirs = |(index, item): &(usize, &Value)| !self.is_ours(list.item(*index, item).address());
+        let after = items.iter().enumerate().take(index).rfind(theirs);
+        let after = after.and_then(|(_, item)| item.get("name")?.as_str()).map(str::to_owned);
+        let was = match self.pod_mut().and_then(|pod| list.find_mut(pod)) {
+            Some(Value::Array(items)) if index < items.len() => items.remove(index),
+            _ => return Err(wrong_shape(list)),
+        };
+        self.patch.remove(&slot.pointer(self.template));
+        self.edits.push(Edit { slot, was: Some(was), trace: Trace::Removed { after } });
+        Ok(())
+    }
+
+    /// How many items were taken out of a list.
+    pub(super) fn removed_from(&self, list: &Slot) -> usize {
+        let removed = self.edits.iter().filter(|edit| matches!(edit.trace, Trace::Removed { .. }));
+        removed.filter(|edit| edit.slot.parent().is_some_and(|(parent, _)| parent == *list)).count()
+    }
+
+    /// Whether we have put in what an address names.
+    pub(super) fn is_ours(&self, address: &str) -> bool {
+        let ours = |edit: &Edit| matches!(edit.trace, Trace::Ours(_)) && edit.was.is_none();
+        self.edits.iter().any(|edit| ours(edit) && edit.address() == address)
     }
 
     /// Sets a key or replaces a list item; the object around a key is made where it is missing.
@@ -166,8 +200,14 @@ impl Draft {
         self.patch.truncate(progress.patch);
         while self.edits.len() > progress.edits {
             let Some(edit) = self.edits.pop() else { return };
-            if let Some(pod) = self.pod_mut() {
-                put_back(pod, &edit.slot, edit.was);
+            let Some(pod) = self.pod_mut() else { return };
+            match (&edit.trace, edit.slot.parent(), edit.was) {
+                (Trace::Removed { .. }, Some((list, Last::Index(index))), Some(was)) => {
+                    if let Some(Value::Array(items)) = list.find_mut(pod) {
+                        items.insert(index.min(items.len()), was);
+                    }
+                }
+                (_, _, was) => drop(put_back(pod, &edit.slot, was)),
             }
         }
     }

@@ -41,6 +41,9 @@ pub(super) struct Marker {
     /// The addresses for which the inverse record holds what was there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<String>,
+    /// The addresses of the list items that we took out, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
 }
 
 /// What `fedcar.dev/original` holds.
@@ -48,7 +51,20 @@ pub(super) struct Marker {
 #[serde(deny_unknown_fields)]
 struct Record {
     values: Map<String, Value>,
+    /// One for each of the marker's `removed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<RemovedItem>,
     sum: String,
+}
+
+/// A list item that we took out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemovedItem {
+    /// The item before it that is not ours; `None` where it was the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<String>,
+    pub(super) value: Value,
 }
 
 /// A marker and its record, read and checked against each other, not yet against the pod.
@@ -56,6 +72,7 @@ struct Record {
 pub(super) struct Evidence {
     marker: Marker,
     originals: Map<String, Value>,
+    removed: Vec<RemovedItem>,
 }
 
 /// The marker and the record of a finished draft, as annotation texts.
@@ -68,11 +85,20 @@ pub(super) struct Annotations {
 pub(super) fn write(revision: &str, sidecars: Map<String, Value>, draft: &Draft) -> Annotations {
     let mut ours = Map::new();
     let mut values = Map::new();
+    let (mut removed, mut removed_items) = (Vec::new(), Vec::new());
     for edit in draft.edits() {
         let claim = match &edit.trace {
             Trace::Ours(claim) => claim.as_str(),
             Trace::Made => "",
             Trace::Silent => continue,
+            Trace::Removed { after } => {
+                let was = edit.was.clone().unwrap_or_default();
+                let mut value = without_earlier(edit.address(), was, &mut ours, &mut values);
+                value.sort_all_objects();
+                removed.push(edit.address().to_owned());
+                removed_items.push(RemovedItem { after: after.clone(), value });
+                continue;
+            }
         };
         if let Some(was) = &edit.was {
             let was = without_earlier(edit.address(), was.clone(), &mut ours, &mut values);
@@ -94,13 +120,13 @@ pub(super) fn write(revision: &str, sidecars: Map<String, Value>, draft: &Draft)
         }
     }
     let replaced = values.keys().cloned().collect();
-    let marker = Marker { format: FORMAT, revision: revision.to_owned(), sidecars, ours, replaced };
+    let marker = Marker { format: FORMAT, revision: revision.to_owned(), sidecars, ours, replaced, removed };
     let injected = serde_json::to_string(&marker).unwrap_or_default();
-    let original = (!values.is_empty()).then(|| {
+    let original = (!values.is_empty() || !removed_items.is_empty()).then(|| {
         // The keys of an object have no order that every host would keep.
         values.values_mut().for_each(Value::sort_all_objects);
-        let sum = record_sum(&values);
-        serde_json::to_string(&Record { values, sum }).unwrap_or_default()
+        let sum = record_sum(&values, &removed_items);
+        serde_json::to_string(&Record { values, removed: removed_items, sum }).unwrap_or_default()
     });
     Annotations { injected, original }
 }
@@ -155,7 +181,7 @@ pub(super) fn bytes(draft: &Draft) -> usize {
 fn claim_bytes(trace: &Trace) -> usize {
     match trace {
         Trace::Ours(claim) => claim.len(),
-        Trace::Made | Trace::Silent => 0,
+        Trace::Made | Trace::Silent | Trace::Removed { .. } => 0,
     }
 }
 
@@ -166,7 +192,11 @@ impl Evidence {
         let text = annotations.get(INJECTED)?;
         let evidence = Self::parse(text, annotations.get(ORIGINAL));
         Some(evidence.and_then(|evidence| {
-            if is_too_much(evidence.marker.ours.len(), pod) { Err(Refusal::BadMarker) } else { Ok(evidence) }
+            if is_too_much(evidence.marker.ours.len() + evidence.removed.len(), pod) {
+                Err(Refusal::BadMarker)
+            } else {
+                Ok(evidence)
+            }
         }))
     }
 
@@ -180,18 +210,19 @@ impl Evidence {
         if marker.format != FORMAT || !marker.ours.values().all(Value::is_string) {
             return Err(Refusal::BadMarker);
         }
-        let originals = match original {
-            None => Map::new(),
+        let (originals, removed) = match original {
+            None => (Map::new(), Vec::new()),
             Some(text) => {
                 let text = text.as_str().ok_or(Refusal::BadRecord)?;
                 let record: Record = serde_json::from_str(text).map_err(|_| Refusal::BadRecord)?;
-                if record.sum != record_sum(&record.values) {
+                if record.sum != record_sum(&record.values, &record.removed) {
                     return Err(Refusal::BadRecord);
                 }
-                record.values
+                (record.values, record.removed)
             }
         };
         let complete = marker.replaced.len() == originals.len()
+            && marker.removed.len() == removed.len()
             && marker
                 .replaced
                 .iter()
@@ -199,12 +230,17 @@ impl Evidence {
         if !complete {
             return Err(Refusal::BadRecord);
         }
-        Ok(Self { marker, originals })
+        Ok(Self { marker, originals, removed })
     }
 
     /// The places that are ours, in order of injection, each with its claim.
     pub(super) fn places(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
         self.marker.ours.iter().map(|(address, claim)| (address.as_str(), claim.as_str().unwrap_or_default()))
+    }
+
+    /// The list items that we took out, in that order, each with the address that it had.
+    pub(super) fn removed(&self) -> impl DoubleEndedIterator<Item = (&str, &RemovedItem)> {
+        self.marker.removed.iter().map(String::as_str).zip(&self.removed)
     }
 
     /// What stood in a place before.
@@ -236,6 +272,7 @@ pub(super) fn annotation(key: &str) -> Slot {
     Slot::of(&["metadata", "annotations", key])
 }
 
-fn record_sum(values: &Map<String, Value>) -> String {
-    checksum(&serde_json::to_string(values).unwrap_or_default())
+fn record_sum(values: &Map<String, Value>, removed: &[RemovedItem]) -> String {
+    let values = serde_json::to_string(values).unwrap_or_default();
+    checksum(&if removed.is_empty() { values } else { values + &serde_json::to_string(removed).unwrap_or_default() })
 }

@@ -1,19 +1,19 @@
-//! From a selected sidecar to what it brings for this pod, before anything is changed.
+//! From a sidecar's templates to what it brings for this pod.
 //!
-//! All expressions see the pod as it was without us, so what one sidecar brings never depends on another, and a second
-//! admission renders the same as the first.
-
-use std::borrow::Cow;
+//! Everything is rendered before anything is edited, so every expression sees the pod as it came.
 
 use serde_json::{Map, Value};
 
-use super::foreign;
-use super::pod::PodView;
+use super::fingerprint::Context;
+use super::handlers;
 use super::reason::Reason;
-use super::workload::Workload;
+use super::scope::{LISTS, RequestScope, With};
 use crate::expression::template::RenderError;
 use crate::expression::{Budget, Scope};
-use crate::settings::{Form, JobFallback, Piece, Position, Settings, Sidecar, Version};
+use crate::settings::{
+    Application, Form, HandlerOf, HandlerRewrite, InjectedContainer, JobFallback, Overridable, Piece, Position,
+    Settings, Sidecar, Validation, Version,
+};
 
 /// What the expressions of one sidecar may cost for one pod; the largest catalogue entry spends a hundredth of it.
 const EXPRESSION_UNITS: u64 = 500_000;
@@ -33,6 +33,7 @@ pub(super) struct Rendering<'s> {
 pub(super) struct RenderedContainer<'s> {
     pub(super) form: Form,
     pub(super) position: &'s Position,
+    pub(super) overridable: Option<&'s Overridable>,
     pub(super) piece: Piece<'s>,
 }
 
@@ -40,13 +41,24 @@ pub(super) struct RenderedContainer<'s> {
 #[derive(Debug)]
 pub(super) struct RenderedApplication<'s> {
     pub(super) list: &'static str,
-    /// Where it stood in its list without us; now there or further behind.
+    /// Where it stood in its list without us; now there or further behind, but for items that we took out.
     pub(super) index: usize,
     pub(super) container: String,
     pub(super) env: Vec<Piece<'s>>,
     pub(super) env_from: Vec<Piece<'s>>,
     pub(super) volume_mounts: Vec<Piece<'s>>,
     pub(super) lifecycle: Vec<Piece<'s>>,
+    /// Places of the container whose value is made from the one that was there.
+    pub(super) rewritten: Vec<Rewritten<'s>>,
+}
+
+/// One place of a container that gets another value.
+#[derive(Debug)]
+pub(super) struct Rewritten<'s> {
+    pub(super) path: Vec<String>,
+    /// What the user has there.
+    pub(super) was: Option<Value>,
+    pub(super) piece: Piece<'s>,
 }
 
 /// Why a sidecar does not come to be injected after all.
@@ -64,122 +76,147 @@ impl Failure {
     }
 }
 
-/// The names that exist at the time of a request.
-pub(super) struct RequestScope<'a> {
-    pod: Cow<'a, Value>,
-    workload: Value,
-    namespace: Value,
+/// Whether the sidecar's own condition holds.
+pub(super) fn holds(sidecar: &Sidecar, request: &RequestScope<'_>) -> Result<bool, Failure> {
+    let mut budget = Budget::new(EXPRESSION_UNITS);
+    Ok(sidecar.when.as_ref().map_or(Ok(true), |condition| condition.holds(request, &mut budget))?)
 }
 
-impl<'a> RequestScope<'a> {
-    pub(super) fn new(
-        pod: &'a Value,
-        workload: &Workload,
-        namespace: &str,
-        namespace_labels: Option<&Map<String, Value>>,
-    ) -> Self {
-        let mut fields = Map::new();
-        fields.insert("name".to_owned(), Value::from(namespace));
-        fields.extend(namespace_labels.map(|labels| ("labels".to_owned(), Value::Object(labels.clone()))));
-        // A template may come without metadata; the pod that it makes never does.
-        let pod = if pod.get("metadata").is_some_and(Value::is_object) {
-            Cow::Borrowed(pod)
-        } else {
-            let mut made = pod.clone();
-            if let Value::Object(made) = &mut made {
-                made.insert("metadata".to_owned(), Value::Object(Map::new()));
-            }
-            Cow::Owned(made)
-        };
-        Self { pod, workload: workload.to_value(), namespace: Value::Object(fields) }
+/// Renders one version of a sidecar.
+pub(super) fn render<'s>(
+    request: &RequestScope<'_>,
+    settings: &Settings,
+    version: &'s Version,
+    completes: bool,
+) -> Result<Rendering<'s>, Failure> {
+    let mut budget = Budget::new(EXPRESSION_UNITS);
+    let definitions = define(request, version, &mut budget)?;
+    let scope = With { outer: request, name: "let", value: &definitions };
+    validate(&version.validations, &scope, &mut budget)?;
+    let inject = &version.inject;
+    let mut rendering = Rendering::default();
+    for container in &inject.containers {
+        let form = form_of(container, settings, completes)?;
+        let pieces = container.pieces.render(&scope, &mut budget)?;
+        rendering.containers.extend(pieces.into_iter().map(|piece| RenderedContainer {
+            form,
+            position: &container.position,
+            overridable: container.overridable.as_ref(),
+            piece,
+        }));
     }
-
-    /// Whether the sidecar's own condition holds.
-    pub(super) fn holds(&self, sidecar: &Sidecar) -> Result<bool, Failure> {
-        let mut budget = Budget::new(EXPRESSION_UNITS);
-        Ok(sidecar.when.as_ref().map_or(Ok(true), |condition| condition.holds(self, &mut budget))?)
-    }
-
-    /// Renders one version of a sidecar.
-    pub(super) fn render<'s>(
-        &self,
-        settings: &Settings,
-        version: &'s Version,
-        completes: bool,
-    ) -> Result<Rendering<'s>, Failure> {
-        let inject = &version.inject;
-        let mut budget = Budget::new(EXPRESSION_UNITS);
-        let mut rendering = Rendering::default();
-        for container in &inject.containers {
-            let form = match (container.form, settings.cluster.native_sidecars, container.fallback.jobs) {
-                (Form::Sidecar, false, JobFallback::Skip | JobFallback::Reject) if completes => {
-                    let mut failure = Failure::new(Reason::JobWithoutNativeSidecars, Vec::new());
-                    failure.deny = container.fallback.jobs == JobFallback::Reject;
-                    return Err(failure);
+    rendering.volumes = inject.volumes.render(&scope, &mut budget)?;
+    rendering.labels = inject.labels.render(&scope, &mut budget)?;
+    rendering.annotations = inject.annotations.render(&scope, &mut budget)?;
+    rendering.pod = inject.pod.render(&scope, &mut budget)?;
+    for (list, init) in LISTS {
+        for (index, name, container) in request.own(list) {
+            for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
+                let scope = With { outer: &scope, name: "container", value: container };
+                if !application.when.as_ref().map_or(Ok(true), |when| when.holds(&scope, &mut budget))? {
+                    continue;
                 }
-                (Form::Sidecar, false, _) => container.fallback.form,
-                (form, _, _) => form,
-            };
-            let pieces = container.pieces.render(self, &mut budget)?;
-            rendering.containers.extend(pieces.into_iter().map(|piece| RenderedContainer {
-                form,
-                position: &container.position,
-                piece,
-            }));
-        }
-        rendering.volumes = inject.volumes.render(self, &mut budget)?;
-        rendering.labels = inject.labels.render(self, &mut budget)?;
-        rendering.annotations = inject.annotations.render(self, &mut budget)?;
-        rendering.pod = inject.pod.render(self, &mut budget)?;
-        let foreign = foreign::containers(&self.pod);
-        for (list, init) in [("containers", false), ("initContainers", true)] {
-            for (index, container) in PodView(&self.pod).list(list).iter().enumerate() {
-                let Some(name) = container.get("name").and_then(Value::as_str) else { continue };
-                let scope = ContainerScope { request: self, container };
-                for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
-                    if foreign.contains(name) {
-                        continue;
-                    }
-                    rendering.applications.push(RenderedApplication {
-                        list,
-                        index,
-                        container: name.to_owned(),
-                        env: application.env.render(&scope, &mut budget)?,
-                        env_from: application.env_from.render(&scope, &mut budget)?,
-                        volume_mounts: application.volume_mounts.render(&scope, &mut budget)?,
-                        lifecycle: application.lifecycle.render(&scope, &mut budget)?,
-                    });
-                }
+                rendering.applications.push(RenderedApplication {
+                    list,
+                    index,
+                    container: name.to_owned(),
+                    env: application.env.render(&scope, &mut budget)?,
+                    env_from: application.env_from.render(&scope, &mut budget)?,
+                    volume_mounts: application.volume_mounts.render(&scope, &mut budget)?,
+                    lifecycle: application.lifecycle.render(&scope, &mut budget)?,
+                    rewritten: rewrite(application, request, container, (name, init), &scope, &mut budget)?,
+                });
             }
         }
-        Ok(rendering)
     }
+    Ok(rendering)
 }
 
-impl Scope for RequestScope<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        match name {
-            "pod" => Some(&self.pod),
-            "workload" => Some(&self.workload),
-            "namespace" => Some(&self.namespace),
-            _ => None,
+/// The values of `let`, each made with those before it.
+fn define(request: &RequestScope<'_>, version: &Version, budget: &mut Budget) -> Result<Value, Failure> {
+    let mut values = Value::Object(Map::new());
+    for definition in &version.definitions {
+        let scope = With { outer: request, name: "let", value: &values };
+        let value = definition.value.render(&scope, budget)?;
+        if let (Some(value), Value::Object(values)) = (value, &mut values) {
+            values.insert(definition.name.clone(), value);
         }
     }
+    Ok(values)
 }
 
-/// The names that exist for one of the user's own containers.
-struct ContainerScope<'a> {
-    request: &'a RequestScope<'a>,
-    container: &'a Value,
-}
-
-impl Scope for ContainerScope<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        match name {
-            "container" => Some(self.container),
-            _ => self.request.get(name),
+fn validate(validations: &[Validation], scope: &dyn Scope, budget: &mut Budget) -> Result<(), Failure> {
+    let mut broken = Vec::new();
+    for validation in validations {
+        if !validation.expression.holds(scope, budget)? {
+            broken.push(match validation.message.render(scope, budget)? {
+                Some(Value::String(message)) => message,
+                other => other.unwrap_or_default().to_string(),
+            });
         }
     }
+    if broken.is_empty() { Ok(()) } else { Err(Failure::new(Reason::ValidationFailed, broken)) }
+}
+
+/// What a container runs as in this cluster and for this kind of workload.
+fn form_of(container: &InjectedContainer, settings: &Settings, completes: bool) -> Result<Form, Failure> {
+    match (container.form, settings.cluster.native_sidecars, container.fallback.jobs) {
+        (Form::Sidecar, false, JobFallback::Skip | JobFallback::Reject) if completes => {
+            let mut failure = Failure::new(Reason::JobWithoutNativeSidecars, Vec::new());
+            failure.deny = container.fallback.jobs == JobFallback::Reject;
+            Err(failure)
+        }
+        (Form::Sidecar, false, _) => Ok(container.fallback.form),
+        (form, _, _) => Ok(form),
+    }
+}
+
+/// What is made from values that are there: handlers that lead elsewhere, and fields that are set.
+fn rewrite<'s>(
+    application: &'s Application,
+    request: &RequestScope<'_>,
+    container: &Value,
+    (name, init): (&str, bool),
+    scope: &dyn Scope,
+    budget: &mut Budget,
+) -> Result<Vec<Rewritten<'s>>, Failure> {
+    let mut rewritten = Vec::new();
+    if !application.handlers.is_empty() {
+        let own = |record: &&Value| record["container"] == name && record["init"] == init;
+        for record in request.handlers().iter().filter(own) {
+            let scope = With { outer: scope, name: "handler", value: record };
+            rewritten.extend(rewrite_handler(&application.handlers, container, record, &scope, budget)?);
+        }
+    }
+    for piece in application.set.render(scope, budget)? {
+        let was = container.get(&*piece.key).cloned();
+        rewritten.push(Rewritten { path: vec![piece.key.to_string()], was, piece });
+    }
+    Ok(rewritten)
+}
+
+/// The handler of one record by the first rule that fits it.
+fn rewrite_handler<'s>(
+    rules: &[HandlerRewrite],
+    container: &Value,
+    record: &Value,
+    scope: &dyn Scope,
+    budget: &mut Budget,
+) -> Result<Option<Rewritten<'s>>, Failure> {
+    let Some(of) = HandlerOf::ALL.into_iter().find(|of| record["of"] == of.name()) else { return Ok(None) };
+    for rule in
+        rules.iter().filter(|rule| rule.of.contains(&of) && rule.kinds.iter().any(|kind| record["kind"] == *kind))
+    {
+        if !rule.when.as_ref().map_or(Ok(true), |when| when.holds(scope, budget))? {
+            continue;
+        }
+        let Some(Value::Object(to)) = rule.to.render(scope, budget)? else { return Ok(None) };
+        let was = handlers::find(container, of).cloned();
+        let value = handlers::rewritten(was.as_ref().unwrap_or(&Value::Null), to);
+        let path = of.path().iter().map(|key| (*key).to_owned()).collect();
+        return Ok(Some(Rewritten { path, was, piece: Piece::of(value, Context::default()) }));
+    }
+    Ok(None)
 }
 
 impl From<RenderError> for Failure {

@@ -62,6 +62,14 @@ pub(super) fn verify(pod: &Value, evidence: &Evidence) -> Result<(), Refused> {
             return Err(Refused { code: Refusal::Changed, place: Some(address.to_owned()) });
         }
     }
+    for (address, _) in evidence.removed() {
+        let list = address.rsplit_once('/').map_or("", |(list, _)| list);
+        let there = Slot::resolve(pod, list).is_some_and(|list| list.find(pod).is_some_and(Value::is_array));
+        let again = Slot::resolve(pod, address).is_some() && !evidence.places().any(|(ours, _)| ours == address);
+        if !there || again {
+            return Err(Refused { code: Refusal::Changed, place: Some(address.to_owned()) });
+        }
+    }
     Ok(())
 }
 
@@ -77,6 +85,14 @@ fn take_out(pod: &mut Value, evidence: &Evidence) -> Removed {
         if let (false, Some(value)) = (claim.is_empty(), taken) {
             removed.push(Taken { address: address.to_owned(), claim: claim.to_owned(), value });
         }
+    }
+    for (address, item) in evidence.removed().rev() {
+        let list = address.rsplit_once('/').map_or("", |(list, _)| list);
+        let Some(Value::Array(items)) = Slot::resolve(pod, list).and_then(|list| list.find_mut(pod)) else { continue };
+        let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
+        let before =
+            item.after.as_ref().and_then(|after| items.iter().rposition(|one| name(one).as_ref() == Some(after)));
+        items.insert(before.map_or(0, |index| index + 1), item.value.clone());
     }
     Removed(removed)
 }

@@ -1,6 +1,6 @@
 //! Which objects hold a pod, where in them it stands, and which workload owns it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A kind of object that holds a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +21,13 @@ pub enum WorkloadKind {
     Job,
     /// `batch` `CronJob`.
     CronJob,
+    /// OpenShift's `apps.openshift.io` `DeploymentConfig`.
+    DeploymentConfig,
 }
 
 impl WorkloadKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pod,
         Self::Deployment,
         Self::StatefulSet,
@@ -34,6 +36,7 @@ impl WorkloadKind {
         Self::ReplicationController,
         Self::Job,
         Self::CronJob,
+        Self::DeploymentConfig,
     ];
 
     /// The Kubernetes kind.
@@ -47,6 +50,7 @@ impl WorkloadKind {
             Self::ReplicationController => "ReplicationController",
             Self::Job => "Job",
             Self::CronJob => "CronJob",
+            Self::DeploymentConfig => "DeploymentConfig",
         }
     }
 
@@ -57,6 +61,7 @@ impl WorkloadKind {
             Self::Deployment | Self::DaemonSet | Self::ReplicaSet => &["apps", "extensions"],
             Self::StatefulSet => &["apps"],
             Self::Job | Self::CronJob => &["batch"],
+            Self::DeploymentConfig => &["apps.openshift.io"],
         }
     }
 
@@ -162,9 +167,7 @@ impl Workload {
 
     /// The variable `workload` of expressions.
     pub fn to_value(&self) -> Value {
-        let fields = [("kind", &self.kind), ("name", &self.name)]
-            .map(|(key, text)| (key.to_owned(), Value::from(text.as_str())));
-        Value::Object(Map::from_iter(fields))
+        json!({"kind": self.kind, "name": self.name, "completes": self.completes()})
     }
 }
 
@@ -178,8 +181,6 @@ fn cron_job_name(job: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::inject::read_names;
+use super::container::read_names;
 use super::sidecar::read_name;
 use super::{Cluster, Guardrail, Known, Match, Mode, OnFault, Origin, Settings, Sidecar};
 use crate::read::{Node, Problem, Problems, did_you_mean};
@@ -29,11 +29,12 @@ fn read_all(root: &Node<'_>, problems: &mut Problems) -> Option<Settings> {
     if let Some(node) = &variables {
         node.entries(problems);
     }
-    let mut known = Known(Map::new());
+    let mut values = Map::new();
     for (name, node) in [("cluster", &cluster_node), ("federation", &federation_node), ("vars", &variables)] {
         let value = node.as_ref().map_or_else(|| Value::Object(Map::new()), |node| node.value.clone());
-        known.0.insert(name.to_owned(), value);
+        values.insert(name.to_owned(), value);
     }
+    let mut known = Known::new(values);
     let cluster = cluster_node.and_then(|node| read_cluster(&node, problems));
     let revision = federation_node.and_then(|node| read_revision(&node, problems)).unwrap_or_default();
     let faults = [("allow", OnFault::Allow), ("deny", OnFault::Deny)];

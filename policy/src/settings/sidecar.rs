@@ -3,12 +3,14 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::inject::{Inject, NAMES, read_names};
-use super::{ConflictRules, Known, Selector, is_dns_label};
+use super::container::read_names;
+use super::definitions::{Definition, Validation, read_condition};
+use super::inject::Inject;
+use super::{ConflictRules, Known, Selector, is_dns_label, variables};
 use crate::digest::hex;
 use crate::expression::template::Condition;
 use crate::injection::WorkloadKind;
-use crate::read::{Node, Problems};
+use crate::read::{Fields, Node, Problems};
 
 /// A sidecar, ready to be selected and injected.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ pub struct Origin {
     /// First line of the document, from 1.
     pub line: u64,
 }
+
+/// The keys of what belongs to one version of a sidecar.
+const PARTS: [&str; 3] = ["inject", "let", "validations"];
 
 /// Whether pods carry a sidecar without asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +106,14 @@ pub struct Versions {
     pub rollout: Option<Rollout>,
 }
 
+impl Versions {
+    /// The current version and, where there is one, the previous.
+    pub(super) fn every(&self) -> impl Iterator<Item = &Version> {
+        let previous = self.rollout.as_ref().and_then(|rollout| rollout.previous.as_ref());
+        [&self.current].into_iter().chain(previous)
+    }
+}
+
 /// A rollout by percentage of workloads.
 #[derive(Debug)]
 pub struct Rollout {
@@ -117,8 +130,12 @@ pub struct Rollout {
 pub struct Version {
     /// The version as its document says it.
     pub version: String,
-    /// The first 16 hex digits of the SHA-256 of its `inject` part, with the keys of its objects sorted.
+    /// The first 16 hex digits of the SHA-256 of its [`PARTS`], with the keys of their objects sorted.
     pub digest: String,
+    /// What is worked out once for each pod, in order.
+    pub definitions: Vec<Definition>,
+    /// What must hold for the pod.
+    pub validations: Vec<Validation>,
     /// What it brings.
     pub inject: Inject,
 }
@@ -192,20 +209,18 @@ impl Sidecar {
         let conflicts = fields.optional("conflicts").and_then(|node| ConflictRules::read(&node, problems));
 
         set_sidecar(known, name.unwrap_or_default(), version);
-        let when = fields.optional("when").and_then(|node| read_condition(&node, known, problems));
-        let inject = fields.required("inject", problems);
-        let current = inject.and_then(|node| Version::read(&node, version, known, problems));
+        let when = fields.optional("when").and_then(|node| read_condition(&node, &variables::REQUEST, known, problems));
+        let current = Version::read(&mut fields, version, known, problems);
         let rollout = fields.optional("rollout").and_then(|node| {
             let rollout = Rollout::read(&node, name.unwrap_or_default(), known, problems);
-            known.0.shift_remove("sidecar");
+            known.values.shift_remove("sidecar");
             rollout
         });
         fields.finish(problems);
 
         let (name, current) = (name?.to_owned(), current?);
-        let previous = rollout.as_ref().and_then(|rollout| rollout.previous.as_ref());
-        let reads_namespace = current.inject.any_expression(&reads_namespace_labels)
-            || previous.is_some_and(|previous| previous.inject.any_expression(&reads_namespace_labels))
+        let versions = Versions { current, rollout };
+        let reads_namespace = versions.every().any(|version| version.any_expression(&reads_namespace_labels))
             || when.as_ref().is_some_and(|condition| condition.any_expression(&reads_namespace_labels));
         Some(Self {
             name,
@@ -217,7 +232,7 @@ impl Sidecar {
             architectures,
             matching,
             when,
-            versions: Versions { current, rollout },
+            versions,
             conflicts: conflicts.unwrap_or_default(),
             reads_namespace,
         })
@@ -233,8 +248,7 @@ impl Rollout {
             let mut fields = node.fields(problems)?;
             let version = fields.required("version", problems).and_then(|node| node.filled_text(problems));
             set_sidecar(known, sidecar, version.unwrap_or_default());
-            let inject = fields.required("inject", problems);
-            let previous = inject.and_then(|node| Version::read(&node, version.unwrap_or_default(), known, problems));
+            let previous = Version::read(&mut fields, version.unwrap_or_default(), known, problems);
             fields.finish(problems);
             previous
         });
@@ -244,18 +258,39 @@ impl Rollout {
 }
 
 impl Version {
-    fn read(node: &Node<'_>, version: &str, known: &Known, problems: &mut Problems) -> Option<Self> {
-        let mut inject = node.value.clone();
-        inject.sort_all_objects();
-        let digest = hex(Sha256::digest(inject.to_string()).get(..8).unwrap_or_default());
-        Some(Self { version: version.to_owned(), digest, inject: Inject::read(node, known, problems)? })
+    /// Reads what stands beside each other in a sidecar and in its `rollout.previous`.
+    fn read(fields: &mut Fields<'_>, version: &str, known: &mut Known, problems: &mut Problems) -> Option<Self> {
+        let definitions = fields.optional("let");
+        let validations = fields.optional("validations");
+        let inject = fields.required("inject", problems);
+        let mut hash = Sha256::new();
+        for (part, node) in PARTS.into_iter().zip([&inject, &definitions, &validations]) {
+            let Some(node) = node else { continue };
+            let mut value = node.value.clone();
+            value.sort_all_objects();
+            // The name only of those that need not be there.
+            hash.update(if part == "inject" { "" } else { part });
+            hash.update(value.to_string());
+        }
+        let digest = hex(hash.finalize().get(..8).unwrap_or_default());
+        let definitions = Definition::read_all(definitions, known, problems);
+        let validations = Validation::read_all(validations, known, problems);
+        let inject = inject.and_then(|node| Inject::read(&node, known, problems));
+        Some(Self { version: version.to_owned(), digest, definitions, validations, inject: inject? })
+    }
+
+    /// Whether the text of any expression in here passes a test.
+    fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.inject.any_expression(test)
+            || self.definitions.iter().any(|one| one.any_expression(test))
+            || self.validations.iter().any(|one| one.any_expression(test))
     }
 }
 
 /// The variable `sidecar` for the templates that are read next.
 fn set_sidecar(known: &mut Known, name: &str, version: &str) {
     let fields = [("name", name), ("version", version)].map(|(key, text)| (key.to_owned(), Value::from(text)));
-    known.0.insert("sidecar".to_owned(), Value::Object(Map::from_iter(fields)));
+    known.values.insert("sidecar".to_owned(), Value::Object(Map::from_iter(fields)));
 }
 
 /// Whether an expression may read more of the namespace than its name; rather once too often than not.
@@ -264,18 +299,6 @@ fn reads_namespace_labels(expression: &str) -> bool {
         let name_only = rest.strip_prefix(".name");
         name_only.is_none_or(|rest| rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
     })
-}
-
-fn read_condition(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Condition> {
-    match Condition::compile(node.value, &NAMES, known) {
-        Ok(condition) => Some(condition),
-        Err(found) => {
-            for problem in found {
-                problems.add_with_hint(format!("{}{}", node.pointer, problem.path), problem.message, problem.hint);
-            }
-            None
-        }
-    }
 }
 
 /// A name that becomes part of label keys and of the marker.

@@ -7,14 +7,16 @@ use super::volumes::position;
 use crate::injection::fingerprint::Context;
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
-use crate::injection::render::RenderedApplication;
+use crate::injection::render::{RenderedApplication, Rewritten};
 use crate::injection::slot::{Slot, label};
 use crate::settings::Piece;
 
 impl Fitting<'_, '_> {
     pub(super) fn application(&mut self, application: RenderedApplication<'_>) -> Result<(), Fault> {
-        let RenderedApplication { list, index, container: name, env, env_from, volume_mounts, lifecycle } = application;
-        let mut items = PodView(self.draft.pod()).list(list).iter().enumerate().skip(index);
+        let RenderedApplication { list, index, container: name, env, env_from, volume_mounts, lifecycle, rewritten } =
+            application;
+        let first = index.saturating_sub(self.draft.removed_from(&Slot::of(&["spec", list])));
+        let mut items = PodView(self.draft.pod()).list(list).iter().enumerate().skip(first);
         let container = items.find(|(_, item)| item.get("name").is_some_and(|found| *found == name));
         let container = container.map(|(index, item)| Slot::of(&["spec", list]).item(index, item));
         // A container that the user's own conflict rule let us replace is no application any more.
@@ -28,7 +30,10 @@ impl Fitting<'_, '_> {
             let list = container.key("env");
             let items = self.draft.items(&list);
             match position(items, variable) {
-                None => self.insert(&list, items.len(), piece)?,
+                None => {
+                    let what = format!("variable `{variable}` of `{name}`");
+                    self.stand(&list, piece, variable, piece.place(), &what)?;
+                }
                 Some(index) => {
                     let slot = list.item(index, items.get(index).unwrap_or(&Value::Null));
                     self.settle(slot, piece, rules.env, &format!("variable `{variable}` of `{name}`"))?;
@@ -49,6 +54,15 @@ impl Fitting<'_, '_> {
         for piece in &lifecycle {
             let slot = container.key("lifecycle").key(&piece.key);
             self.settle(slot, piece, rules.lifecycle, &format!("lifecycle `{}` of `{name}`", piece.key))?;
+        }
+        for Rewritten { path, was, piece } in rewritten {
+            let slot = path.iter().fold(container.clone(), |slot, key| slot.key(key));
+            // What was rendered is made from what the user has there.
+            if slot.find(self.draft.pod()) != was.as_ref() {
+                self.conflicts.push(format!("`{}` of `{name}` was changed by another sidecar", path.join(".")));
+            } else if !was.is_some_and(|was| was == *piece.value) {
+                self.put(slot, &piece)?;
+            }
         }
         Ok(())
     }

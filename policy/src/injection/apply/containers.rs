@@ -1,25 +1,29 @@
-//! Containers of every form: names, places among the others, ports.
+//! Containers of every form: names, overrides by the user, ports.
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::Fitting;
+use super::overlay::overlay;
 use super::volumes::{free_name, position, renamed};
-use super::{Fitting, Placed};
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
 use crate::injection::render::RenderedContainer;
 use crate::injection::slot::Slot;
 use crate::injection::valid;
-use crate::settings::{Form, Piece, Position, Rule};
+use crate::settings::{Form, Overridable, Piece, Position, Rule};
 
-/// Stands for every other container in `before` and `after`.
-const EVERY: &str = "*";
+/// The image of a user-written container that stands for ours.
+const PLACEHOLDER: &str = "auto";
 
 impl Fitting<'_, '_> {
-    pub(super) fn containers(&mut self, containers: Vec<RenderedContainer<'_>>) -> Result<Vec<Placed>, Fault> {
-        let mut placed = Vec::new();
-        for RenderedContainer { form, position, piece } in containers {
+    pub(super) fn containers(&mut self, containers: Vec<RenderedContainer<'_>>) -> Result<(), Fault> {
+        for RenderedContainer { form, position, overridable, piece } in containers {
+            let piece = match overridable {
+                Some(overridable) => self.overridden(piece, overridable)?,
+                None => piece,
+            };
             if let Cow::Owned(value) = &piece.value {
                 let found = valid::container_faults(value, form);
                 if !found.is_empty() {
@@ -33,24 +37,54 @@ impl Fitting<'_, '_> {
                 self.ports(&piece);
             }
             if let Some(name) = self.container(list, &piece, position)? {
-                self.placed.push((list, name.clone()));
-                placed.push(Placed { list, name, position: position.clone() });
+                self.containers.push((list, name));
             }
         }
-        Ok(placed)
+        Ok(())
+    }
+
+    /// Our container with what a user-written one of the same name says over it; that one is taken out of its list.
+    ///
+    /// `image: auto` in it stands for our image, as in Istio (istio: `pkg/kube/inject`).
+    fn overridden<'p>(&mut self, piece: Piece<'p>, overridable: &Overridable) -> Result<Piece<'p>, Fault> {
+        let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some((list, index)) = self.find_container(&name) else { return Ok(piece) };
+        let list = Slot::of(&["spec", list]);
+        let Some(theirs) = self.draft.items(&list).get(index).cloned() else { return Ok(piece) };
+        if self.draft.is_ours(list.item(index, &theirs).address()) {
+            return Ok(piece);
+        }
+        let mut value = piece.value.clone().into_owned();
+        let says = |(key, value): &(&String, &Value)| {
+            let nothing = value.is_null() || value.as_object().is_some_and(Map::is_empty);
+            !nothing && *key != "name" && !(*key == "image" && *value == PLACEHOLDER)
+        };
+        for (key, over) in theirs.as_object().into_iter().flatten().filter(says) {
+            if !overridable.allows(key) {
+                self.conflicts.push(format!("container `{name}`: `{key}` of it may not be overridden"));
+            } else if let Value::Object(value) = &mut value {
+                match value.get_mut(key) {
+                    Some(ours) => overlay(ours, over, key),
+                    None => drop(value.insert(key.clone(), over.clone())),
+                }
+            }
+        }
+        self.draft.remove(&list, index)?;
+        Ok(piece.with(value))
     }
 
     /// Puts one container in; the name under which it stands, where it does.
     fn container(&mut self, list: &'static str, piece: &Piece<'_>, place: &Position) -> Result<Option<String>, Fault> {
         let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default();
-        let Some((other_list, index)) = self.find_container(name) else {
-            return self.stand(list, piece, name, place);
-        };
         let what = format!("container `{name}`");
+        let slot = Slot::of(&["spec", list]);
+        let Some((other_list, index)) = self.find_container(name) else {
+            return Ok(self.stand(&slot, piece, name, place, &what)?.then(|| name.to_owned()));
+        };
         match self.sidecar.conflicts.containers {
             Rule::Rename => {
                 let free = free_name(name, |candidate| self.find_container(candidate).is_some());
-                self.stand(list, &renamed(piece, &free), &free, place)
+                Ok(self.stand(&slot, &renamed(piece, &free), &free, place, &what)?.then_some(free))
             }
             Rule::Replace if other_list != list => {
                 self.conflicts.push(format!("{what} is in `{other_list}`, so ours in `{list}` cannot replace it"));
@@ -67,27 +101,6 @@ impl Fitting<'_, '_> {
                     }
                     _ => Ok(None),
                 }
-            }
-        }
-    }
-
-    /// Inserts a container whose name is free where its position wants it.
-    fn stand(
-        &mut self,
-        list: &'static str,
-        piece: &Piece<'_>,
-        name: &str,
-        place: &Position,
-    ) -> Result<Option<String>, Fault> {
-        let slot = Slot::of(&["spec", list]);
-        match index_for(self.draft.items(&slot), place) {
-            Ok(index) => {
-                self.insert(&slot, index, piece)?;
-                Ok(Some(name.to_owned()))
-            }
-            Err(detail) => {
-                self.conflicts.push(format!("container `{name}`: {detail}"));
-                Ok(None)
             }
         }
     }
@@ -120,7 +133,7 @@ impl Fitting<'_, '_> {
                         })
                 });
                 if clash {
-                    let name = |container: &serde_json::Map<String, Value>| {
+                    let name = |container: &Map<String, Value>| {
                         container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
                     };
                     let number = port.get("containerPort").and_then(Value::as_u64).unwrap_or_default();
@@ -142,58 +155,4 @@ impl Fitting<'_, '_> {
 
 fn protocol(port: &Value) -> &str {
     port.get("protocol").and_then(Value::as_str).unwrap_or("TCP")
-}
-
-/// Where a new item goes: as late as its `before` allows, and behind everything in its `after`.
-fn index_for(items: &[Value], place: &Position) -> Result<usize, String> {
-    let listed = |names: &[String], item: &Value| {
-        let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
-        names.iter().any(|one| one == name || one == EVERY)
-    };
-    let last_after = items.iter().rposition(|item| listed(&place.after, item));
-    let first_before = items.iter().position(|item| listed(&place.before, item));
-    match (last_after, first_before) {
-        (Some(after), Some(before)) if before <= after => {
-            Err("its position asks to stand before one container and after a later one".to_owned())
-        }
-        (_, Some(before)) => Ok(before),
-        (_, None) => Ok(items.len()),
-    }
-}
-
-/// Whether a container stands where its position wants it, in an order that others have made.
-pub(in crate::injection) fn stands_well(items: &[Value], placed: &Placed) -> bool {
-    let Some(own) = position(items, &placed.name) else { return false };
-    let names = || items.iter().enumerate().filter_map(|(index, item)| Some((index, item.get("name")?.as_str()?)));
-    let meant =
-        |list: &[String], name: &str| list.iter().any(|one| one == name || (one == EVERY && name != placed.name));
-    names().all(|(index, name)| {
-        (!meant(&placed.position.before, name) || own < index) && (!meant(&placed.position.after, name) || own > index)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn positions_are_kept() {
-        let items: Vec<Value> = ["a", "b", "c"].iter().map(|name| json!({"name": name})).collect();
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        for (before, after, index) in [
-            (&[][..], &[][..], Some(3)),
-            (&["a"], &[], Some(0)),
-            (&["b", "c"], &[], Some(1)),
-            (&["*"], &[], Some(0)),
-            (&[], &["a"], Some(3)),
-            (&["c"], &["a"], Some(2)),
-            (&["a"], &["b"], None),
-            (&["gone"], &["gone too"], Some(3)),
-        ] {
-            let place = Position { before: names(before), after: names(after) };
-            assert_eq!(index_for(&items, &place).ok(), index, "{before:?} {after:?}");
-        }
-    }
 }

@@ -18,17 +18,16 @@ impl Fitting<'_, '_> {
                 continue;
             }
             let items = self.draft.items(&list);
+            let what = format!("volume `{name}`");
             let Some(index) = position(items, name) else {
-                self.insert(&list, items.len(), &piece)?;
+                self.stand(&list, &piece, name, piece.place(), &what)?;
                 continue;
             };
-            let what = format!("volume `{name}`");
             match self.sidecar.conflicts.volumes {
                 Rule::Rename => {
                     let free = free_name(name, |candidate| position(items, candidate).is_some());
-                    let length = items.len();
                     self.renamed_volumes.push((name.to_owned(), free.clone()));
-                    self.insert(&list, length, &renamed(&piece, &free))?;
+                    self.stand(&list, &renamed(&piece, &free), &free, piece.place(), &what)?;
                 }
                 rule => {
                     let slot = items.get(index).map(|item| list.item(index, item));

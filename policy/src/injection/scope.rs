@@ -1,0 +1,118 @@
+//! What expressions see at the time of a request (docs/expressions.md).
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::pod::PodView;
+use super::workload::Workload;
+use super::{foreign, handlers};
+use crate::expression::Scope;
+use crate::settings::Settings;
+
+/// The lists that hold the user's own containers, and whether they are init containers.
+pub(super) const LISTS: [(&str, bool); 2] = [("containers", false), ("initContainers", true)];
+
+/// The names that exist for every sidecar.
+pub(super) struct RequestScope<'a> {
+    pod: Cow<'a, Value>,
+    workload: Value,
+    namespace: Value,
+    /// Containers that are nobody's application: other injectors', and those that stand for one of ours.
+    others: BTreeSet<String>,
+    applications: OnceCell<Value>,
+    handlers: OnceCell<Value>,
+}
+
+impl<'a> RequestScope<'a> {
+    pub(super) fn new(
+        settings: &Settings,
+        pod: &'a Value,
+        workload: &Workload,
+        namespace: &str,
+        namespace_object: Option<&Value>,
+        namespace_labels: Option<&Map<String, Value>>,
+    ) -> Self {
+        let mut fields = Map::new();
+        fields.insert("name".to_owned(), Value::from(namespace));
+        fields.extend(namespace_labels.map(|labels| ("labels".to_owned(), Value::Object(labels.clone()))));
+        let annotations = namespace_object.and_then(|object| object.get("metadata")?.get("annotations")).cloned();
+        fields.extend(namespace_object.map(|_| {
+            let annotations = annotations.filter(Value::is_object).unwrap_or_else(|| Value::Object(Map::new()));
+            ("annotations".to_owned(), annotations)
+        }));
+        // A template may come without metadata; the pod that it makes never does.
+        let pod = if pod.get("metadata").is_some_and(Value::is_object) {
+            Cow::Borrowed(pod)
+        } else {
+            let mut made = pod.clone();
+            if let Value::Object(made) = &mut made {
+                made.insert("metadata".to_owned(), Value::Object(Map::new()));
+            }
+            Cow::Owned(made)
+        };
+        let mut others = foreign::containers(&pod);
+        others.extend(settings.overridable_containers().map(str::to_owned));
+        Self {
+            pod,
+            workload: workload.to_value(),
+            namespace: Value::Object(fields),
+            others,
+            applications: OnceCell::new(),
+            handlers: OnceCell::new(),
+        }
+    }
+
+    /// The user's own containers of one list, each with its index and name.
+    pub(super) fn own(&self, list: &str) -> impl Iterator<Item = (usize, &str, &Value)> {
+        PodView(&self.pod).list(list).iter().enumerate().filter_map(|(index, container)| {
+            let name = container.get("name")?.as_str()?;
+            (!self.others.contains(name)).then_some((index, name, container))
+        })
+    }
+
+    /// The records of the probes and lifecycle handlers of the user's own containers.
+    pub(super) fn handlers(&self) -> &[Value] {
+        self.handlers_value().as_array().map_or(&[], Vec::as_slice)
+    }
+
+    fn handlers_value(&self) -> &Value {
+        self.handlers.get_or_init(|| {
+            let own = |(list, init)| self.own(list).flat_map(move |(_, name, one)| handlers::records(name, one, init));
+            Value::Array(LISTS.into_iter().flat_map(own).collect())
+        })
+    }
+
+    fn applications(&self) -> &Value {
+        let own = || self.own("containers").map(|(_, _, container)| container.clone());
+        self.applications.get_or_init(|| Value::Array(own().collect()))
+    }
+}
+
+impl Scope for RequestScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "pod" => Some(&self.pod),
+            "workload" => Some(&self.workload),
+            "namespace" => Some(&self.namespace),
+            "applications" => Some(self.applications()),
+            "handlers" => Some(self.handlers_value()),
+            _ => None,
+        }
+    }
+}
+
+/// One name more than the scope around it has.
+pub(super) struct With<'a> {
+    pub(super) outer: &'a dyn Scope,
+    pub(super) name: &'static str,
+    pub(super) value: &'a Value,
+}
+
+impl Scope for With<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        if name == self.name { Some(self.value) } else { self.outer.get(name) }
+    }
+}

@@ -1,0 +1,214 @@
+//! An injected container: its form, where it stands, and who may override it.
+
+use serde_json::{Map, Value};
+
+use super::pieces::Pieces;
+use super::{Known, variables};
+use crate::read::{Node, Problems};
+
+/// One container and how it is put in.
+#[derive(Debug)]
+pub struct InjectedContainer {
+    /// Where it runs.
+    pub form: Form,
+    /// What it becomes where native sidecars are missing.
+    pub fallback: Fallback,
+    /// Where it stands among the others of its list.
+    pub position: Position,
+    /// What a container of this name that the user has written may override.
+    pub overridable: Option<Overridable>,
+    /// The container itself: a list, because `when` and `forEach` make none or several of it.
+    pub pieces: Pieces,
+}
+
+/// Where an injected container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A native sidecar: an init container with `restartPolicy: Always`.
+    Sidecar,
+    /// An init container that ends before the application starts.
+    Init,
+    /// A container beside the application.
+    Container,
+}
+
+/// What a native sidecar becomes on a cluster that has none.
+#[derive(Debug, Clone, Copy)]
+pub struct Fallback {
+    /// The form outside Jobs: [`Form::Container`] or [`Form::Init`].
+    pub form: Form,
+    /// What happens in a Job, which a second container would never let complete.
+    pub jobs: JobFallback,
+}
+
+/// What a native sidecar becomes in a Job on a cluster that has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobFallback {
+    /// The sidecar is left out.
+    Skip,
+    /// It runs as a container all the same: the sidecar promises to end by itself.
+    Container,
+    /// The Job is refused.
+    Reject,
+}
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self { form: Form::Container, jobs: JobFallback::Skip }
+    }
+}
+
+/// Named containers of the same list that must stand behind or before an injected one; `*` is every other one.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// It stands before these.
+    pub before: Vec<String>,
+    /// It stands after these.
+    pub after: Vec<String>,
+}
+
+/// What a user-written container of the same name as an injected one may say otherwise.
+#[derive(Debug)]
+pub struct Overridable {
+    /// The name.
+    pub name: String,
+    /// Fields of a container, or `*` for every one.
+    fields: Vec<String>,
+}
+
+impl Overridable {
+    /// Whether it may say something else for a field.
+    pub fn allows(&self, field: &str) -> bool {
+        self.fields.iter().any(|one| one == field || one == EVERY)
+    }
+
+    fn read(node: Node<'_>, container: &Map<String, Value>, problems: &mut Problems) -> Option<Self> {
+        let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+        if name.contains("${") {
+            problems.add(&node.pointer, "only a container whose name is fixed can be overridden");
+            return None;
+        }
+        Some(Self { name: name.to_owned(), fields: read_names(Some(node), problems) })
+    }
+}
+
+impl InjectedContainer {
+    pub(super) fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
+        const OURS: [&str; 4] = ["form", "fallback", "position", "overridable"];
+        let Some(map) = node.value.as_object() else {
+            node.fields(problems);
+            return None;
+        };
+        let forms = [("sidecar", Form::Sidecar), ("init", Form::Init), ("container", Form::Container)];
+        let field = |name: &str| {
+            let value = map.get(name).filter(|value| !value.is_null())?;
+            Some(Node { value, pointer: format!("{}/{name}", node.pointer) })
+        };
+        let form = field("form").map_or(Some(Form::Container), |form| form.choice(&forms, problems));
+        let fallback = field("fallback").and_then(|node| Fallback::read(&node, problems)).unwrap_or_default();
+        let position = field("position").and_then(|node| Position::read(&node, problems)).unwrap_or_default();
+        let overridable = field("overridable").and_then(|node| Overridable::read(node, map, problems));
+        let mut container: Map<String, Value> = map
+            .iter()
+            .filter(|(key, _)| !OURS.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        for required in ["name", "image"] {
+            if container.get(required).is_none_or(Value::is_null) {
+                problems.add(&node.pointer, format!("`{required}` is missing"));
+            }
+        }
+        // What it runs as in this cluster, which is also what it must be valid as.
+        let mut stands_as = form.unwrap_or(Form::Container);
+        if form == Some(Form::Sidecar) {
+            let always = container.get("restartPolicy").is_none_or(|policy| policy.is_null() || policy == "Always");
+            match (known.native_sidecars(), always) {
+                (true, true) => drop(container.insert("restartPolicy".to_owned(), Value::from("Always"))),
+                (false, true) => drop(container.shift_remove("restartPolicy")),
+                (_, false) => {}
+            }
+            if !known.native_sidecars() {
+                stands_as = fallback.form;
+            }
+        }
+        let list = Value::Array(vec![Value::Object(container)]);
+        let pieces = Pieces::compile(&list, &node.pointer, "/0", &variables::VERSION, known, problems);
+        for value in pieces.constants() {
+            for fault in crate::injection::container_faults(value, stands_as) {
+                problems.add(&node.pointer, fault);
+            }
+        }
+        Some(Self { form: form?, fallback, position, overridable, pieces })
+    }
+}
+
+impl Fallback {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let mut fallback = Self::default();
+        if let Some(form) = fields.optional("form") {
+            fallback.form = form.choice(&[("container", Form::Container), ("init", Form::Init)], problems)?;
+        }
+        if let Some(jobs) = fields.optional("jobs") {
+            let choices =
+                [("skip", JobFallback::Skip), ("container", JobFallback::Container), ("reject", JobFallback::Reject)];
+            fallback.jobs = jobs.choice(&choices, problems)?;
+        }
+        fields.finish(problems);
+        Some(fallback)
+    }
+}
+
+/// Stands for every other item in a [`Position`], and for every field in an [`Overridable`].
+const EVERY: &str = "*";
+
+impl Position {
+    /// Whether the item `own`, which has this position, asks to stand before another one, whose position may be known.
+    ///
+    /// A name counts for more than `*`; of two that both ask to stand before all others neither asks it of the other.
+    pub fn precedes(&self, own: &str, other: &str, theirs: Option<&Self>) -> bool {
+        asks(own, (&self.before, &self.after), other, theirs.map(|theirs| theirs.before.as_slice()))
+    }
+
+    /// The same for after.
+    pub fn follows(&self, own: &str, other: &str, theirs: Option<&Self>) -> bool {
+        asks(own, (&self.after, &self.before), other, theirs.map(|theirs| theirs.after.as_slice()))
+    }
+
+    /// Whether it asks for nothing.
+    pub fn is_any(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+
+    /// A position that was checked by [`Self::read`].
+    pub(super) fn of(value: &Value) -> Self {
+        let names = |key: &str| {
+            let names = value.get(key).and_then(Value::as_array).into_iter().flatten();
+            names.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Self { before: names("before"), after: names("after") }
+    }
+
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let before = read_names(fields.optional("before"), problems);
+        let after = read_names(fields.optional("after"), problems);
+        if let Some(both) = before.iter().find(|name| after.contains(name)) {
+            problems.add(&node.pointer, format!("`{both}` stands in `before` and in `after`"));
+        }
+        fields.finish(problems);
+        Some(Self { before, after })
+    }
+}
+
+fn asks(own: &str, (side, other_side): (&[String], &[String]), other: &str, theirs: Option<&[String]>) -> bool {
+    let holds = |names: &[String], name: &str| names.iter().any(|one| one == name);
+    let asked_of_us = |theirs: &[String]| holds(theirs, EVERY) || holds(theirs, own);
+    holds(side, other) || (holds(side, EVERY) && !holds(other_side, other) && !theirs.is_some_and(asked_of_us))
+}
+
+/// A list of names.
+pub(super) fn read_names(node: Option<Node<'_>>, problems: &mut Problems) -> Vec<String> {
+    let items = node.and_then(|node| node.items(problems)).unwrap_or_default();
+    items.iter().filter_map(|item| item.filled_text(problems)).map(str::to_owned).collect()
+}

@@ -1,0 +1,113 @@
+//! `let` and `validations`: what a sidecar works out once for each pod, and what must hold for it.
+//!
+//! `validations` follow those of Kubernetes' `ValidatingAdmissionPolicy`.
+
+use super::pieces::compile;
+use super::{Known, variables};
+use crate::expression::template::{Condition, Template};
+use crate::read::{Node, Problems, child};
+
+/// A value with a name: `let.NAME` in every expression behind it.
+#[derive(Debug)]
+pub struct Definition {
+    /// A CEL identifier, unique in the sidecar.
+    pub name: String,
+    /// Its value; absent values are left out of `let`.
+    pub value: Template,
+}
+
+/// Something that must hold for a pod, or the sidecar is not injected.
+#[derive(Debug)]
+pub struct Validation {
+    /// What must hold.
+    pub expression: Condition,
+    /// What to tell where it does not; absent where the rendered message is.
+    pub message: Template,
+}
+
+impl Definition {
+    /// Reads `let`; the names become known to the templates that are read afterwards.
+    pub(super) fn read_all(node: Option<Node<'_>>, known: &mut Known, problems: &mut Problems) -> Vec<Self> {
+        known.define(Vec::new());
+        let items = node.and_then(|node| node.items(problems)).unwrap_or_default();
+        let mut definitions: Vec<Self> = Vec::with_capacity(items.len());
+        for item in items {
+            let definition = Self::read(&item, known, problems);
+            if let Some(twice) = definition.as_ref().filter(|new| definitions.iter().any(|one| one.name == new.name)) {
+                problems.add(child(&item.pointer, "name"), format!("`{}` is there twice", twice.name));
+            }
+            definitions.extend(definition);
+            known.define(definitions.iter().map(|one| one.name.clone()).collect());
+        }
+        definitions
+    }
+
+    fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = fields.required("name", problems).and_then(|node| read_identifier(&node, problems));
+        let value = fields.required("value", problems);
+        let value = value.and_then(|node| compile(node.value, &node.pointer, "", &variables::VERSION, known, problems));
+        fields.finish(problems);
+        Some(Self { name: name?, value: value? })
+    }
+
+    /// Whether the text of its expressions passes a test.
+    pub(super) fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.value.any_expression(test)
+    }
+}
+
+impl Validation {
+    /// Reads `validations`.
+    pub(super) fn read_all(node: Option<Node<'_>>, known: &Known, problems: &mut Problems) -> Vec<Self> {
+        let items = node.and_then(|node| node.items(problems)).unwrap_or_default();
+        items.iter().filter_map(|item| Self::read(item, known, problems)).collect()
+    }
+
+    fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let expression = fields.required("expression", problems);
+        let expression = expression.and_then(|node| read_condition(&node, &variables::VERSION, known, problems));
+        let message = fields.required("message", problems).and_then(|node| {
+            node.filled_text(problems)?;
+            compile(node.value, &node.pointer, "", &variables::VERSION, known, problems)
+        });
+        fields.finish(problems);
+        Some(Self { expression: expression?, message: message? })
+    }
+
+    /// Whether the text of its expressions passes a test.
+    pub(super) fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.expression.any_expression(test) || self.message.any_expression(test)
+    }
+}
+
+/// A condition, at its place.
+pub(super) fn read_condition(
+    node: &Node<'_>,
+    names: &[&str],
+    known: &Known,
+    problems: &mut Problems,
+) -> Option<Condition> {
+    match Condition::compile(node.value, names, known) {
+        Ok(condition) => Some(condition),
+        Err(found) => {
+            for problem in found {
+                problems.add_with_hint(format!("{}{}", node.pointer, problem.path), problem.message, problem.hint);
+            }
+            None
+        }
+    }
+}
+
+/// A name that can stand behind a dot in an expression.
+fn read_identifier(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let name = node.filled_text(problems)?;
+    let first = name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    if !first || !name.chars().all(|one| one.is_ascii_alphanumeric() || one == '_') {
+        problems
+            .add(&node.pointer, format!("expected a name such as `statusPort` (letters, digits, `_`), found `{name}`"));
+        return None;
+    }
+    Some(name.to_owned())
+}

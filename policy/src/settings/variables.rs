@@ -1,0 +1,34 @@
+//! Which variables exist where in a sidecar (docs/expressions.md).
+
+/// In the sidecar's own `when`: what is known of a request.
+pub(super) const REQUEST: [&str; 9] =
+    ["cluster", "federation", "vars", "sidecar", "pod", "workload", "namespace", "applications", "handlers"];
+/// In what one version of it brings.
+pub(super) const VERSION: [&str; 11] = [
+    "cluster",
+    "federation",
+    "vars",
+    "sidecar",
+    "pod",
+    "workload",
+    "namespace",
+    "applications",
+    "handlers",
+    "let",
+    "overrides",
+];
+/// Below `applications`.
+pub(super) const APPLICATION: [&str; 12] = with(VERSION, "container");
+/// Below `applications[].handlers`.
+pub(super) const HANDLER: [&str; 13] = with(APPLICATION, "handler");
+
+/// One name more.
+const fn with<const N: usize, const M: usize>(names: [&'static str; N], name: &'static str) -> [&'static str; M] {
+    let mut all = [name; M];
+    let mut index = 0;
+    while index < N {
+        all[index] = names[index];
+        index += 1;
+    }
+    all
+}
