@@ -18,7 +18,7 @@ mod variables;
 use serde_json::{Map, Value};
 
 pub use self::application::{Application, ContainerSelect, HANDLER_KINDS, HandlerOf, HandlerRewrite};
-pub use self::container::{Fallback, Form, InjectedContainer, JobFallback, Overridable, Position};
+pub use self::container::{Computable, Fallback, Form, InjectedContainer, JobFallback, Overridable, Position};
 pub use self::definitions::{Definition, Validation};
 pub use self::inject::Inject;
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};

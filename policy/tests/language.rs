@@ -115,12 +115,12 @@ fn definitions_are_worked_out_in_order_and_checked_by_name() {
         problems(&settings(&[sidecar(json!({"annotations": {"a": "${let.prot}"}}))])),
         ["/sidecars/0/inject/annotations/a `let` has no `prot` at byte 6 (did you mean `port`?)"]
     );
-    let early = json!({"name": "s", "inject": {}, "let": [{"name": "a", "value": "${let.b}"}, {"name": "b", "value": 1}, {"name": "b-c", "value": 1}]});
+    let early = json!({"name": "s", "inject": {}, "let": [{"name": "first", "value": 1}, {"name": "a", "value": "${let.b}"}, {"name": "b", "value": 1}, {"name": "b-c", "value": 1}]});
     assert_eq!(
         problems(&settings(&[early])),
         [
-            "/sidecars/0/let/0/value `let` has no `b` at byte 5 (`$${` writes a literal `${`)",
-            "/sidecars/0/let/2/name expected a name such as `statusPort` (letters, digits, `_`), found `b-c`",
+            "/sidecars/0/let/1/value `let` has no `b` at byte 6 (it has first here)",
+            "/sidecars/0/let/3/name expected a name such as `statusPort` (letters, digits, `_`), found `b-c`",
         ]
     );
 }
@@ -265,6 +265,78 @@ fn an_override_goes_no_further_than_the_document_lets_it() {
     let alone = pod(json!({"containers": [{"name": "proxy", "image": "auto"}]}));
     let (code, details) = left_out(&settings(&[proxy(json!(["*"]))]), &alone);
     assert_eq!((code.as_str(), details.as_slice()), ("invalid", &["no container would be left".to_owned()][..]));
+}
+
+#[test]
+fn what_is_fixed_stands_whatever_an_override_says() {
+    let mut sidecar = proxy(json!(["*"]));
+    let container = &mut sidecar["inject"]["containers"][0];
+    container["fixed"] = json!({"securityContext": {"runAsUser": "${1000 + 337}"}, "env": [{"name": "LAST", "value": "${pod.metadata.name}"}]});
+    let object = pod(
+        json!({"containers": [app(), {"name": "proxy", "image": "auto", "tty": true, "securityContext": {"runAsUser": 0},
+                            "env": [{"name": "LAST", "value": "mine"}, {"name": "FIRST", "value": "1"}, {"name": "LEVEL", "value": "debug"}]}]}),
+    );
+    let injected = inject(&settings(&[sidecar.clone()]), &object);
+    let merged = &injected["spec"]["initContainers"][0];
+    assert_eq!((&merged["tty"], &merged["securityContext"]["runAsUser"]), (&json!(true), &json!(1337)));
+    assert_eq!(names(&merged["env"]), ["LAST", "FIRST", "LEVEL"]);
+    assert_eq!(merged["env"][0]["value"], "p");
+    let alone = inject(&settings(&[sidecar]), &pod(json!({"containers": [app()]})));
+    assert_eq!(names(&alone["spec"]["initContainers"][0]["env"]), ["LEVEL", "LAST"]);
+}
+
+#[test]
+fn form_and_position_can_be_worked_out_for_a_pod() {
+    let sidecar = json!({"name": "s", "let": [{"name": "native", "value": "${pod.metadata.?annotations['native'].orValue('true') == 'true'}"}],
+    "inject": {"containers": [{
+        "name": "proxy", "image": "p", "form": "${let.native ? 'sidecar' : 'container'}",
+        "position": {"before": "${let.native ? ['*'] : []}"},
+    }]}});
+    let native = inject(
+        &settings(&[sidecar.clone()]),
+        &pod(json!({"containers": [app()], "initContainers": [{"name": "i", "image": "i"}]})),
+    );
+    assert_eq!(names(&native["spec"]["initContainers"]), ["proxy", "i"]);
+    assert_eq!(native["spec"]["initContainers"][0]["restartPolicy"], "Always");
+    let mut object = pod(json!({"containers": [app()]}));
+    object["metadata"]["annotations"] = json!({"native": "false"});
+    let beside = inject(&settings(&[sidecar]), &object);
+    assert_eq!(names(&beside["spec"]["containers"]), ["app", "proxy"]);
+    assert_eq!(beside["spec"]["containers"][1].get("restartPolicy"), None);
+    let wrong = json!({"name": "s", "inject": {"containers": [{"name": "proxy", "image": "p", "form": "${pod.metadata.name}"}]}});
+    assert_eq!(
+        left_out(&settings(&[wrong]), &pod(json!({"containers": [app()]}))),
+        ("expression-failed".to_owned(), vec!["`form`: expected sidecar, init or container, found text `p`".to_owned()])
+    );
+}
+
+#[test]
+fn labels_and_annotations_are_taken_away_and_come_back() {
+    let sidecar = json!({"name": "s", "inject": {
+        "annotations": {"moved": "${pod.metadata.annotations['a/scrape']}"},
+        "remove": {"annotations": ["a/scrape", "absent"], "labels": "${['old']}"},
+    }});
+    let mut object = pod(json!({"containers": [app()]}));
+    object["metadata"]["annotations"] = json!({"a/scrape": "8080", "b": "1"});
+    object["metadata"]["labels"] = json!({"old": "1"});
+    let injected = inject(&settings(&[sidecar]), &object);
+    let annotations = injected["metadata"]["annotations"].as_object().unwrap();
+    assert_eq!(
+        (annotations.get("a/scrape"), &annotations["moved"], &annotations["b"]),
+        (None, &json!("8080"), &json!("1"))
+    );
+    assert_eq!(injected["metadata"]["labels"], json!({}));
+}
+
+#[test]
+fn a_whole_list_can_come_from_an_expression() {
+    let sidecar = |volumes: Value| json!({"name": "s", "inject": {"volumes": volumes}});
+    let object = pod(json!({"containers": [app()]}));
+    let injected =
+        inject(&settings(&[sidecar(json!("${applications.map(c, {'name': c.name, 'emptyDir': {}})}"))]), &object);
+    assert_eq!(injected["spec"]["volumes"], json!([{"name": "app", "emptyDir": {}}]));
+    let (code, details) = left_out(&settings(&[sidecar(json!("${pod.metadata.name}"))]), &object);
+    assert_eq!((code.as_str(), details.len()), ("expression-failed", 1), "{details:?}");
 }
 
 #[test]

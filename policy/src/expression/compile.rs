@@ -130,9 +130,12 @@ impl<'n> Compiler<'n> {
         {
             let message = join(&["`", name, "` has no `", field, "`"]);
             let hint = nearest(field, fields.iter().map(String::as_str));
-            let hint = hint.map(|near| join(&["did you mean `", near, "`?"]));
+            let hint = match hint {
+                Some(near) => join(&["did you mean `", near, "`?"]),
+                None => join(&["it has ", &fields.join(", "), " here"]),
+            };
             let offset = node.offset as usize;
-            self.expression_problem(source.start, &ExprError { message, offset, hint });
+            self.expression_problem(source.start, &ExprError { message, offset, hint: Some(hint) });
         }
         for (child, _) in node.kind.children() {
             self.check_fields(child, source, known);

@@ -74,6 +74,8 @@ pub(super) fn apply<'s>(
     fitting.containers(rendering.containers)?;
     fitting.entries("labels", "label", sidecar.conflicts.labels, rendering.labels)?;
     fitting.entries("annotations", "annotation", sidecar.conflicts.annotations, rendering.annotations)?;
+    fitting.remove("annotations", rendering.removed_annotations)?;
+    fitting.remove("labels", rendering.removed_labels)?;
     fitting.pod_fields(rendering.pod)?;
     for application in rendering.applications {
         // Too many already, see the check of the result.

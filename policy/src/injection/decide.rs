@@ -143,7 +143,7 @@ fn inject_into(
     let pod = pod_of(kind, &base)?;
     let namespace = namespace_of(&input.request, &base).to_owned();
     let labels = input.namespace_labels(&namespace);
-    let workload = Workload::of(kind, base.get("metadata").and_then(Value::as_object));
+    let workload = Workload::of(kind, &base);
     let subject = Subject {
         settings,
         kind,
@@ -379,7 +379,7 @@ fn verify(settings: &Settings, input: &AdmissionInput, kind: WorkloadKind, objec
     };
     let namespace = namespace_of(&input.request, object);
     let labels = input.namespace_labels(namespace);
-    let workload = Workload::of(kind, object.get("metadata").and_then(Value::as_object));
+    let workload = Workload::of(kind, object);
     let subject = Subject {
         settings,
         kind,

@@ -36,9 +36,9 @@ pub(super) enum Trace {
     Ours(String),
     /// An empty object or list that had to be there first; it goes again when it is empty.
     Made,
-    /// A list item was taken out, which stood behind this one of those that are not ours.
+    /// A list item or key was taken out.
     Removed {
-        /// Its name; `None` where it was the first.
+        /// The name of the item before it that is not ours; `None` for a key, and where it was the first.
         after: Option<String>,
     },
     /// Nothing: the marker itself.
@@ -110,6 +110,17 @@ impl Draft {
         };
         self.patch.remove(&slot.pointer(self.template));
         self.edits.push(Edit { slot, was: Some(was), trace: Trace::Removed { after } });
+        Ok(())
+    }
+
+    /// Takes a key out of its object.
+    pub(super) fn remove_key(&mut self, slot: Slot) -> Result<(), Fault> {
+        let was = self.pod_mut().and_then(|pod| put_back(pod, &slot, None));
+        if was.is_none() {
+            return Err(wrong_shape(&slot));
+        }
+        self.patch.remove(&slot.pointer(self.template));
+        self.edits.push(Edit { slot, was, trace: Trace::Removed { after: None } });
         Ok(())
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Marker {
     /// The addresses for which the inverse record holds what was there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<String>,
-    /// The addresses of the list items that we took out, in that order.
+    /// The addresses of the list items and keys that we took out, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     removed: Vec<String>,
 }
@@ -57,11 +57,11 @@ struct Record {
     sum: String,
 }
 
-/// A list item that we took out.
+/// A list item or the value of a key that we took out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RemovedItem {
-    /// The item before it that is not ours; `None` where it was the first.
+    /// The item before it that is not ours; `None` for a key, and where it was the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) after: Option<String>,
     pub(super) value: Value,
@@ -238,7 +238,7 @@ impl Evidence {
         self.marker.ours.iter().map(|(address, claim)| (address.as_str(), claim.as_str().unwrap_or_default()))
     }
 
-    /// The list items that we took out, in that order, each with the address that it had.
+    /// The list items and keys that we took out, in that order, each with the address that it had.
     pub(super) fn removed(&self) -> impl DoubleEndedIterator<Item = (&str, &RemovedItem)> {
         self.marker.removed.iter().map(String::as_str).zip(&self.removed)
     }

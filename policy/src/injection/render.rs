@@ -2,6 +2,8 @@
 //!
 //! Everything is rendered before anything is edited, so every expression sees the pod as it came.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::fingerprint::Context;
@@ -10,9 +12,10 @@ use super::reason::Reason;
 use super::scope::{LISTS, RequestScope, With};
 use crate::expression::template::RenderError;
 use crate::expression::{Budget, Scope};
+use crate::read::describe;
 use crate::settings::{
-    Application, Form, HandlerOf, HandlerRewrite, InjectedContainer, JobFallback, Overridable, Piece, Position,
-    Settings, Sidecar, Validation, Version,
+    Application, Computable, Form, HandlerOf, HandlerRewrite, InjectedContainer, JobFallback, Overridable, Piece,
+    Position, Settings, Sidecar, Validation, Version,
 };
 
 /// What the expressions of one sidecar may cost for one pod; the largest catalogue entry spends a hundredth of it.
@@ -25,6 +28,8 @@ pub(super) struct Rendering<'s> {
     pub(super) volumes: Vec<Piece<'s>>,
     pub(super) labels: Vec<Piece<'s>>,
     pub(super) annotations: Vec<Piece<'s>>,
+    pub(super) removed_annotations: Vec<Piece<'s>>,
+    pub(super) removed_labels: Vec<Piece<'s>>,
     pub(super) pod: Vec<Piece<'s>>,
     pub(super) applications: Vec<RenderedApplication<'s>>,
 }
@@ -32,8 +37,10 @@ pub(super) struct Rendering<'s> {
 #[derive(Debug)]
 pub(super) struct RenderedContainer<'s> {
     pub(super) form: Form,
-    pub(super) position: &'s Position,
+    pub(super) position: Cow<'s, Position>,
     pub(super) overridable: Option<&'s Overridable>,
+    /// What stands whatever an override says.
+    pub(super) fixed: Option<Value>,
     pub(super) piece: Piece<'s>,
 }
 
@@ -96,18 +103,31 @@ pub(super) fn render<'s>(
     let inject = &version.inject;
     let mut rendering = Rendering::default();
     for container in &inject.containers {
-        let form = form_of(container, settings, completes)?;
         let pieces = container.pieces.render(&scope, &mut budget)?;
+        if pieces.is_empty() {
+            continue;
+        }
+        let form = form_of(container, settings, completes, &scope, &mut budget)?;
+        let position = match &container.position {
+            Computable::Fixed(position) => Cow::Borrowed(position),
+            Computable::Computed(template) => {
+                Cow::Owned(Position::of(&template.render(&scope, &mut budget)?.unwrap_or_default()))
+            }
+        };
+        let fixed = container.fixed.as_ref().map(|fixed| fixed.render(&scope, &mut budget)).transpose()?.flatten();
         rendering.containers.extend(pieces.into_iter().map(|piece| RenderedContainer {
             form,
-            position: &container.position,
+            position: position.clone(),
             overridable: container.overridable.as_ref(),
-            piece,
+            fixed: fixed.clone(),
+            piece: in_form(piece, container, form, settings),
         }));
     }
     rendering.volumes = inject.volumes.render(&scope, &mut budget)?;
     rendering.labels = inject.labels.render(&scope, &mut budget)?;
     rendering.annotations = inject.annotations.render(&scope, &mut budget)?;
+    rendering.removed_annotations = inject.removed_annotations.render(&scope, &mut budget)?;
+    rendering.removed_labels = inject.removed_labels.render(&scope, &mut budget)?;
     rendering.pod = inject.pod.render(&scope, &mut budget)?;
     for (list, init) in LISTS {
         for (index, name, container) in request.own(list) {
@@ -159,8 +179,23 @@ fn validate(validations: &[Validation], scope: &dyn Scope, budget: &mut Budget) 
 }
 
 /// What a container runs as in this cluster and for this kind of workload.
-fn form_of(container: &InjectedContainer, settings: &Settings, completes: bool) -> Result<Form, Failure> {
-    match (container.form, settings.cluster.native_sidecars, container.fallback.jobs) {
+fn form_of(
+    container: &InjectedContainer,
+    settings: &Settings,
+    completes: bool,
+    scope: &dyn Scope,
+    budget: &mut Budget,
+) -> Result<Form, Failure> {
+    let form = match &container.form {
+        Computable::Fixed(form) => *form,
+        Computable::Computed(template) => {
+            let name = template.render(scope, budget)?.unwrap_or_default();
+            let wrong = || format!("`form`: expected sidecar, init or container, found {}", describe(&name));
+            let form = name.as_str().and_then(Form::named);
+            form.ok_or_else(|| Failure::new(Reason::ExpressionFailed, vec![wrong()]))?
+        }
+    };
+    match (form, settings.cluster.native_sidecars, container.fallback.jobs) {
         (Form::Sidecar, false, JobFallback::Skip | JobFallback::Reject) if completes => {
             let mut failure = Failure::new(Reason::JobWithoutNativeSidecars, Vec::new());
             failure.deny = container.fallback.jobs == JobFallback::Reject;
@@ -169,6 +204,19 @@ fn form_of(container: &InjectedContainer, settings: &Settings, completes: bool) 
         (Form::Sidecar, false, _) => Ok(container.fallback.form),
         (form, _, _) => Ok(form),
     }
+}
+
+/// A container whose form was worked out, with the restart policy that goes with it.
+fn in_form<'s>(piece: Piece<'s>, container: &InjectedContainer, form: Form, settings: &Settings) -> Piece<'s> {
+    let native = form == Form::Sidecar && settings.cluster.native_sidecars;
+    if !native || matches!(container.form, Computable::Fixed(_)) || piece.value.get("restartPolicy").is_some() {
+        return piece;
+    }
+    let mut value = piece.value.clone().into_owned();
+    if let Value::Object(value) = &mut value {
+        value.insert("restartPolicy".to_owned(), Value::from("Always"));
+    }
+    piece.with(value)
 }
 
 /// What is made from values that are there: handlers that lead elsewhere, and fields that are set.

@@ -64,7 +64,8 @@ pub(super) fn verify(pod: &Value, evidence: &Evidence) -> Result<(), Refused> {
     }
     for (address, _) in evidence.removed() {
         let list = address.rsplit_once('/').map_or("", |(list, _)| list);
-        let there = Slot::resolve(pod, list).is_some_and(|list| list.find(pod).is_some_and(Value::is_array));
+        let around = Slot::resolve(pod, list);
+        let there = around.is_some_and(|list| list.find(pod).is_some_and(|one| one.is_array() || one.is_object()));
         let again = Slot::resolve(pod, address).is_some() && !evidence.places().any(|(ours, _)| ours == address);
         if !there || again {
             return Err(Refused { code: Refusal::Changed, place: Some(address.to_owned()) });
@@ -88,7 +89,15 @@ fn take_out(pod: &mut Value, evidence: &Evidence) -> Removed {
     }
     for (address, item) in evidence.removed().rev() {
         let list = address.rsplit_once('/').map_or("", |(list, _)| list);
-        let Some(Value::Array(items)) = Slot::resolve(pod, list).and_then(|list| list.find_mut(pod)) else { continue };
+        let items = match Slot::resolve(pod, list).and_then(|list| list.find_mut(pod)) {
+            Some(Value::Array(items)) => items,
+            Some(Value::Object(map)) => {
+                let key = address.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+                map.insert(key, item.value.clone());
+                continue;
+            }
+            _ => continue,
+        };
         let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
         let before =
             item.after.as_ref().and_then(|after| items.iter().rposition(|one| name(one).as_ref() == Some(after)));

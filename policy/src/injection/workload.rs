@@ -1,6 +1,6 @@
 //! Which objects hold a pod, where in them it stands, and which workload owns it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// A kind of object that holds a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,8 @@ impl WorkloadKind {
             Self::Deployment | Self::DaemonSet | Self::ReplicaSet => &["apps", "extensions"],
             Self::StatefulSet => &["apps"],
             Self::Job | Self::CronJob => &["batch"],
-            Self::DeploymentConfig => &["apps.openshift.io"],
+            // The second is that of OpenShift 3.
+            Self::DeploymentConfig => &["apps.openshift.io", ""],
         }
     }
 
@@ -100,6 +101,8 @@ impl WorkloadKind {
 pub struct Workload {
     /// Its kind; of a kind unknown to Kubernetes where a custom controller owns the pod directly.
     pub kind: String,
+    /// Its API version, as the owner reference or the object itself says it.
+    pub api_version: String,
     /// Its name; for a pod that is named by the API server, the prefix of its name.
     pub name: String,
     /// How it was found.
@@ -126,10 +129,16 @@ impl Workload {
     /// as a label (kubernetes: `pkg/controller/deployment/sync.go`). A Job that a `CronJob` made is called
     /// `<cronjob>-<minutes since 1970>` (kubernetes: `pkg/controller/cronjob/utils.go`); a name that ends so may also
     /// have been chosen by a person, so that case is [`Found::Ambiguous`].
-    pub fn of(kind: WorkloadKind, metadata: Option<&Map<String, Value>>) -> Self {
+    pub fn of(kind: WorkloadKind, object: &Value) -> Self {
+        let metadata = object.get("metadata").and_then(Value::as_object);
         let text = |key: &str| metadata.and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
         let own_name = || text("name").or_else(|| text("generateName")).unwrap_or_default().trim_end_matches('-');
-        let itself = || Self { kind: kind.name().to_owned(), name: own_name().to_owned(), found: Found::Itself };
+        let itself = || Self {
+            kind: kind.name().to_owned(),
+            api_version: object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            name: own_name().to_owned(),
+            found: Found::Itself,
+        };
         let owner = metadata
             .and_then(|metadata| metadata.get("ownerReferences"))
             .and_then(Value::as_array)
@@ -140,7 +149,9 @@ impl Workload {
         if name.is_empty() {
             return itself();
         }
-        let reference = |kind: &str, name: &str, found| Self { kind: kind.to_owned(), name: name.to_owned(), found };
+        let api_version = field("apiVersion").to_owned();
+        let reference =
+            |kind: &str, name: &str, found| Self { kind: kind.to_owned(), api_version, name: name.to_owned(), found };
         match owner_kind {
             "ReplicaSet" => {
                 let hash = metadata
@@ -167,7 +178,12 @@ impl Workload {
 
     /// The variable `workload` of expressions.
     pub fn to_value(&self) -> Value {
-        json!({"kind": self.kind, "name": self.name, "completes": self.completes()})
+        json!({
+            "kind": self.kind,
+            "apiVersion": self.api_version,
+            "name": self.name,
+            "completes": self.completes(),
+        })
     }
 }
 
@@ -215,7 +231,7 @@ mod tests {
             (owned("Workflow", "w", None), "Workflow", "w", Found::Reference),
             (json!({"name": "p", "ownerReferences": 7}), "Pod", "p", Found::Itself),
         ] {
-            let workload = Workload::of(WorkloadKind::Pod, metadata.as_object());
+            let workload = Workload::of(WorkloadKind::Pod, &json!({"metadata": metadata}));
             assert_eq!(
                 (workload.kind.as_str(), workload.name.as_str(), workload.found),
                 (kind, name, found),

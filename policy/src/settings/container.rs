@@ -2,23 +2,35 @@
 
 use serde_json::{Map, Value};
 
-use super::pieces::Pieces;
+use super::pieces::{Pieces, compile};
 use super::{Known, variables};
+use crate::expression::template::Template;
 use crate::read::{Node, Problems};
 
 /// One container and how it is put in.
 #[derive(Debug)]
 pub struct InjectedContainer {
     /// Where it runs.
-    pub form: Form,
+    pub form: Computable<Form>,
     /// What it becomes where native sidecars are missing.
     pub fallback: Fallback,
     /// Where it stands among the others of its list.
-    pub position: Position,
+    pub position: Computable<Position>,
     /// What a container of this name that the user has written may override.
     pub overridable: Option<Overridable>,
+    /// What stands whatever an override says: part of a container, laid over the rest.
+    pub fixed: Option<Template>,
     /// The container itself: a list, because `when` and `forEach` make none or several of it.
     pub pieces: Pieces,
+}
+
+/// Something that is said in the document, or worked out for each pod.
+#[derive(Debug)]
+pub enum Computable<T> {
+    /// As the document says.
+    Fixed(T),
+    /// An expression, or an object with expressions in it.
+    Computed(Template),
 }
 
 /// Where an injected container runs.
@@ -67,6 +79,37 @@ pub struct Position {
     pub after: Vec<String>,
 }
 
+/// The forms by name.
+const FORMS: [(&str, Form); 3] = [("sidecar", Form::Sidecar), ("init", Form::Init), ("container", Form::Container)];
+
+impl Form {
+    /// The form of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        FORMS.iter().find(|(one, _)| *one == name).map(|(_, form)| *form)
+    }
+}
+
+impl<T> Computable<T> {
+    fn read(
+        node: &Node<'_>,
+        known: &Known,
+        problems: &mut Problems,
+        read: impl FnOnce(&Node<'_>, &mut Problems) -> Option<T>,
+    ) -> Option<Self> {
+        let computed = |value: &Value| value.as_str().is_some_and(|text| text.contains("${"));
+        if computed(node.value) || node.value.as_object().is_some_and(|map| map.values().any(computed)) {
+            let template = compile(node.value, &node.pointer, "", &variables::VERSION, known, problems);
+            return template.map(Self::Computed);
+        }
+        read(node, problems).map(Self::Fixed)
+    }
+
+    /// Whether the text of its expressions passes a test.
+    fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        matches!(self, Self::Computed(template) if template.any_expression(test))
+    }
+}
+
 /// What a user-written container of the same name as an injected one may say otherwise.
 #[derive(Debug)]
 pub struct Overridable {
@@ -93,20 +136,34 @@ impl Overridable {
 }
 
 impl InjectedContainer {
+    /// Whether the text of any expression in here passes a test.
+    pub(super) fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.pieces.any_expression(test)
+            || self.fixed.as_ref().is_some_and(|fixed| fixed.any_expression(test))
+            || self.form.any_expression(test)
+            || self.position.any_expression(test)
+    }
+
     pub(super) fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
-        const OURS: [&str; 4] = ["form", "fallback", "position", "overridable"];
+        const OURS: [&str; 5] = ["form", "fallback", "position", "overridable", "fixed"];
         let Some(map) = node.value.as_object() else {
             node.fields(problems);
             return None;
         };
-        let forms = [("sidecar", Form::Sidecar), ("init", Form::Init), ("container", Form::Container)];
         let field = |name: &str| {
             let value = map.get(name).filter(|value| !value.is_null())?;
             Some(Node { value, pointer: format!("{}/{name}", node.pointer) })
         };
-        let form = field("form").map_or(Some(Form::Container), |form| form.choice(&forms, problems));
+        let form = match field("form") {
+            None => Some(Computable::Fixed(Form::Container)),
+            Some(node) => Computable::read(&node, known, problems, |node, problems| node.choice(&FORMS, problems)),
+        };
         let fallback = field("fallback").and_then(|node| Fallback::read(&node, problems)).unwrap_or_default();
-        let position = field("position").and_then(|node| Position::read(&node, problems)).unwrap_or_default();
+        let position = field("position").and_then(|node| Computable::read(&node, known, problems, Position::read));
+        let fixed = field("fixed").and_then(|node| {
+            node.entries(problems)?;
+            compile(node.value, &node.pointer, "", &variables::VERSION, known, problems)
+        });
         let overridable = field("overridable").and_then(|node| Overridable::read(node, map, problems));
         let mut container: Map<String, Value> = map
             .iter()
@@ -119,8 +176,9 @@ impl InjectedContainer {
             }
         }
         // What it runs as in this cluster, which is also what it must be valid as.
-        let mut stands_as = form.unwrap_or(Form::Container);
-        if form == Some(Form::Sidecar) {
+        let fixed_form = if let Some(Computable::Fixed(form)) = &form { Some(*form) } else { None };
+        let mut stands_as = fixed_form;
+        if fixed_form == Some(Form::Sidecar) {
             let always = container.get("restartPolicy").is_none_or(|policy| policy.is_null() || policy == "Always");
             match (known.native_sidecars(), always) {
                 (true, true) => drop(container.insert("restartPolicy".to_owned(), Value::from("Always"))),
@@ -128,17 +186,18 @@ impl InjectedContainer {
                 (_, false) => {}
             }
             if !known.native_sidecars() {
-                stands_as = fallback.form;
+                stands_as = Some(fallback.form);
             }
         }
         let list = Value::Array(vec![Value::Object(container)]);
         let pieces = Pieces::compile(&list, &node.pointer, "/0", &variables::VERSION, known, problems);
-        for value in pieces.constants() {
-            for fault in crate::injection::container_faults(value, stands_as) {
+        for (value, form) in pieces.constants().filter_map(|value| Some((value, stands_as?))) {
+            for fault in crate::injection::container_faults(value, form) {
                 problems.add(&node.pointer, fault);
             }
         }
-        Some(Self { form: form?, fallback, position, overridable, pieces })
+        let position = position.unwrap_or(Computable::Fixed(Position::default()));
+        Some(Self { form: form?, fallback, position, overridable, fixed, pieces })
     }
 }
 
@@ -180,8 +239,8 @@ impl Position {
         self.before.is_empty() && self.after.is_empty()
     }
 
-    /// A position that was checked by [`Self::read`].
-    pub(super) fn of(value: &Value) -> Self {
+    /// A position from what an expression gave, or from what [`Self::read`] has checked.
+    pub(crate) fn of(value: &Value) -> Self {
         let names = |key: &str| {
             let names = value.get(key).and_then(Value::as_array).into_iter().flatten();
             names.filter_map(Value::as_str).map(str::to_owned).collect()

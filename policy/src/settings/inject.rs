@@ -19,6 +19,10 @@ pub struct Inject {
     pub annotations: Pieces,
     /// Other pod fields, as one object.
     pub pod: Pieces,
+    /// Keys of annotations that are taken away.
+    pub removed_annotations: Pieces,
+    /// Keys of labels that are taken away.
+    pub removed_labels: Pieces,
     /// Changes in the user's own containers.
     pub applications: Vec<Application>,
 }
@@ -37,6 +41,12 @@ impl Inject {
         }
         inject.labels = read_map(fields.optional("labels"), &variables::VERSION, known, problems);
         inject.annotations = read_map(fields.optional("annotations"), &variables::VERSION, known, problems);
+        if let Some(mut remove) = fields.optional("remove").and_then(|node| node.fields(problems)) {
+            inject.removed_annotations =
+                read_list(remove.optional("annotations"), &variables::VERSION, known, problems);
+            inject.removed_labels = read_list(remove.optional("labels"), &variables::VERSION, known, problems);
+            remove.finish(problems);
+        }
         let pod = fields.optional("pod");
         if let Some(map) = pod.as_ref().and_then(|pod| pod.value.as_object()) {
             for (key, instead) in POD_FIELDS_ELSEWHERE {
@@ -55,9 +65,10 @@ impl Inject {
 
     /// Whether the text of any expression in here passes a test.
     pub(super) fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
-        let parts = [&self.volumes, &self.labels, &self.annotations, &self.pod];
-        self.containers.iter().any(|container| container.pieces.any_expression(test))
-            || parts.iter().any(|part| part.any_expression(test))
+        let removed = [&self.removed_annotations, &self.removed_labels];
+        let parts = [&self.volumes, &self.labels, &self.annotations, &self.pod].into_iter().chain(removed);
+        self.containers.iter().any(|container| container.any_expression(test))
+            || parts.into_iter().any(|part| part.any_expression(test))
             || self.applications.iter().any(|change| change.any_expression(test))
     }
 }

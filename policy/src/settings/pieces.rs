@@ -9,7 +9,7 @@ use super::container::Position;
 use crate::expression::template::{RenderError, Template};
 use crate::expression::{Budget, Scope};
 use crate::injection::fingerprint::{self, Context};
-use crate::read::{Node, Problems, child};
+use crate::read::{Node, Problems, child, describe};
 
 /// A list, or one object, with expressions in it; what is constant is rendered and fingerprinted once.
 #[derive(Debug, Default)]
@@ -77,7 +77,16 @@ impl Pieces {
             });
             return Ok(borrowed.collect());
         };
-        Ok(template.render(scope, budget)?.map(split).unwrap_or_default())
+        match template.render(scope, budget)? {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(value @ (Value::Array(_) | Value::Object(_))) => Ok(split(value)),
+            Some(other) => Err(RenderError {
+                path: String::new(),
+                message: format!("expected a list or an object, found {}", describe(&other)),
+                expression: String::new(),
+                offset: 0,
+            }),
+        }
     }
 
     /// The values that are the same for every request.
@@ -129,6 +138,11 @@ fn split(value: Value) -> Vec<Piece<'static>> {
     }
 }
 
+/// Whether the whole of a list or object is made by an expression.
+fn is_expression(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with("${") && text.ends_with('}'))
+}
+
 /// A list item without its `position`, which no item of a list in Kubernetes has.
 fn item(mut item: Value) -> Piece<'static> {
     let position = item.as_object_mut().and_then(|item| item.shift_remove("position"));
@@ -141,10 +155,12 @@ fn item(mut item: Value) -> Piece<'static> {
 /// A list; `position` in its items is checked here, as it may hold no expressions.
 pub(super) fn read_list(node: Option<Node<'_>>, names: &[&str], known: &Known, problems: &mut Problems) -> Pieces {
     let Some(node) = node else { return Pieces::default() };
-    let Some(items) = node.items(problems) else { return Pieces::default() };
-    for item in items {
-        if let Some(position) = item.value.get("position") {
-            Position::read(&Node { value: position, pointer: child(&item.pointer, "position") }, problems);
+    if !is_expression(node.value) {
+        let Some(items) = node.items(problems) else { return Pieces::default() };
+        for item in items {
+            if let Some(position) = item.value.get("position") {
+                Position::read(&Node { value: position, pointer: child(&item.pointer, "position") }, problems);
+            }
         }
     }
     Pieces::compile(node.value, &node.pointer, "", names, known, problems)
@@ -152,7 +168,7 @@ pub(super) fn read_list(node: Option<Node<'_>>, names: &[&str], known: &Known, p
 
 pub(super) fn read_map(node: Option<Node<'_>>, names: &[&str], known: &Known, problems: &mut Problems) -> Pieces {
     let Some(node) = node else { return Pieces::default() };
-    if node.entries(problems).is_none() {
+    if !is_expression(node.value) && node.entries(problems).is_none() {
         return Pieces::default();
     }
     Pieces::compile(node.value, &node.pointer, "", names, known, problems)

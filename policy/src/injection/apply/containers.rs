@@ -19,11 +19,16 @@ const PLACEHOLDER: &str = "auto";
 
 impl Fitting<'_, '_> {
     pub(super) fn containers(&mut self, containers: Vec<RenderedContainer<'_>>) -> Result<(), Fault> {
-        for RenderedContainer { form, position, overridable, piece } in containers {
-            let piece = match overridable {
+        for RenderedContainer { form, position, overridable, fixed, piece } in containers {
+            let mut piece = match overridable {
                 Some(overridable) => self.overridden(piece, overridable)?,
                 None => piece,
             };
+            if let Some(fixed) = fixed {
+                let mut value = piece.value.clone().into_owned();
+                overlay(&mut value, &fixed, "");
+                piece = piece.with(value);
+            }
             if let Cow::Owned(value) = &piece.value {
                 let found = valid::container_faults(value, form);
                 if !found.is_empty() {
@@ -36,7 +41,7 @@ impl Fitting<'_, '_> {
             if form != Form::Init {
                 self.ports(&piece);
             }
-            if let Some(name) = self.container(list, &piece, position)? {
+            if let Some(name) = self.container(list, &piece, &position)? {
                 self.containers.push((list, name));
             }
         }

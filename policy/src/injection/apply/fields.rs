@@ -30,6 +30,21 @@ impl Fitting<'_, '_> {
         Ok(())
     }
 
+    /// Takes labels or annotations of the user's away.
+    pub(super) fn remove(&mut self, map: &str, keys: Vec<Piece<'_>>) -> Result<(), Fault> {
+        for key in keys {
+            let Some(key) = key.value.as_str() else {
+                self.faults.push(format!("`remove.{map}`: expected keys"));
+                continue;
+            };
+            let slot = Slot::of(&["metadata", map, key]);
+            if slot.find(self.draft.pod()).is_some() && !self.draft.is_ours(slot.address()) {
+                self.draft.remove_key(slot)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Other pod fields.
     pub(super) fn pod_fields(&mut self, pieces: Vec<Piece<'_>>) -> Result<(), Fault> {
         for piece in pieces {

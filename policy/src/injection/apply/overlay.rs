@@ -18,17 +18,37 @@ pub(super) fn overlay(base: &mut Value, over: &Value, key: &str) {
                 }
             }
         }
-        (Value::Array(base), Value::Array(over)) if merge_key(key).is_some() => {
-            for item in over {
-                let label = |item: &Value| merge_key(key).and_then(|key| item.get(key)).cloned();
-                match base.iter_mut().find(|one| label(one).is_some() && label(one) == label(item)) {
-                    Some(one) => overlay(one, item, ""),
-                    None => base.push(item.clone()),
-                }
-            }
-        }
+        (Value::Array(base), Value::Array(over)) if merge_key(key).is_some() => overlay_items(base, over, key),
         (base, over) => *base = over.clone(),
     }
+}
+
+/// Items of one label become one. Ours keep their order; an item that only `over` has stands before the first of ours that
+/// stands behind it there, else at the end (kubernetes: apimachinery `strategicpatch`, `normalizeElementOrder`).
+fn overlay_items(base: &mut Vec<Value>, over: &[Value], key: &str) {
+    let label = |item: &Value| merge_key(key).and_then(|key| item.get(key)).cloned();
+    let position = |items: &[Value], item: &Value| {
+        let wanted = label(item)?;
+        items.iter().position(|one| label(one).as_ref() == Some(&wanted))
+    };
+    let (theirs, both): (Vec<_>, Vec<_>) =
+        over.iter().enumerate().partition(|(_, item)| position(base, item).is_none());
+    for (_, item) in both {
+        if let Some(ours) = position(base, item).and_then(|index| base.get_mut(index)) {
+            overlay(ours, item, "");
+        }
+    }
+    let mut theirs = theirs.into_iter().peekable();
+    let mut merged = Vec::with_capacity(base.len() + over.len());
+    for ours in base.drain(..) {
+        let until = position(over, &ours).unwrap_or(0);
+        while let Some((_, item)) = theirs.next_if(|(index, _)| *index < until) {
+            merged.push(item.clone());
+        }
+        merged.push(ours);
+    }
+    merged.extend(theirs.map(|(_, item)| item.clone()));
+    *base = merged;
 }
 
 #[cfg(test)]
@@ -54,7 +74,7 @@ mod tests {
             base,
             json!({
                 "args": ["c"],
-                "env": [{"name": "A", "value": "4"}, {"name": "B", "value": "2"}, {"name": "C", "value": "3"}],
+                "env": [{"name": "C", "value": "3"}, {"name": "A", "value": "4"}, {"name": "B", "value": "2"}],
                 "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}, "securityContext": {"runAsUser": 1},
                 "ports": [{"containerPort": 80, "name": "web"}, {"containerPort": 81}], "tty": true,
             })
