@@ -45,12 +45,13 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The marker of a pod: what is ours, and the places whose values were replaced.
+/// The marker of a pod: what is ours, and the places whose values were replaced or taken out.
 fn marker(object: &Value) -> (Map<String, Value>, BTreeSet<String>) {
     let annotations = &pod_of(object)["metadata"]["annotations"];
     let Some(marker) = annotations.get("fedcar.dev/injected").and_then(Value::as_str) else { return <_>::default() };
     let marker: Value = serde_json::from_str(marker).unwrap();
-    let replaced = marker["replaced"].as_array().into_iter().flatten().map(|one| one.as_str().unwrap().to_owned());
+    let texts = |key: &str| marker[key].as_array().into_iter().flatten().map(|one| one.as_str().unwrap().to_owned());
+    let replaced = texts("replaced").chain(texts("removed"));
     (marker["ours"].as_object().unwrap().clone(), replaced.collect())
 }
 
@@ -67,7 +68,13 @@ fn survives(
     if replaced.contains(address) {
         return;
     }
-    match (before, after) {
+    // What lost its last item to us goes with it, as the API server would have it.
+    let emptied = match before {
+        Value::Object(map) if !map.is_empty() => Some(json!({})),
+        Value::Array(items) if !items.is_empty() => Some(json!([])),
+        _ => None,
+    };
+    match (before, after.or(emptied.as_ref())) {
         (_, None) if before.is_null() => {}
         (Value::Object(before), Some(Value::Object(after))) => {
             for (key, value) in before {
@@ -81,6 +88,9 @@ fn survives(
                 for item in before {
                     let label = text(item, name);
                     let below = format!("{address}/{}", label.replace('~', "~0").replace('/', "~1"));
+                    if replaced.contains(&below) {
+                        continue;
+                    }
                     // Duplicates are found one after the other, so this also holds the order.
                     let found = after.iter().skip(from).position(|one| text(one, name) == label);
                     let Some(found) = found else {

@@ -11,6 +11,8 @@ mod volumes;
 
 pub(super) use self::order::{Placed, stand_well};
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::draft::{Draft, Trace};
@@ -77,12 +79,13 @@ pub(super) fn apply<'s>(
     fitting.remove("annotations", rendering.removed_annotations)?;
     fitting.remove("labels", rendering.removed_labels)?;
     fitting.pod_fields(rendering.pod)?;
+    let places = if rendering.applications.is_empty() { BTreeMap::new() } else { fitting.places() };
     for application in rendering.applications {
         // Too many already, see the check of the result.
         if fitting.draft.edits().len() > marker::PLACES_MAX {
             break;
         }
-        fitting.application(application)?;
+        fitting.application(application, &places)?;
     }
     fitting.check_result(pod_security);
     Ok(fitting.result())
@@ -105,7 +108,7 @@ impl Fitting<'_, '_> {
                 self.faults.extend(pod_security::container_faults(level, name, container, PodView(pod)));
             }
         }
-        if PodView(pod).list("containers").is_empty() && self.draft.removed_from(&Slot::of(&["spec", "containers"])) > 0
+        if PodView(pod).list("containers").is_empty() && self.draft.has_removed_from(&Slot::of(&["spec", "containers"]))
         {
             self.faults.push("no container would be left".to_owned());
         }
@@ -146,20 +149,30 @@ impl Fitting<'_, '_> {
         position: &Position,
         what: &str,
     ) -> Result<bool, Fault> {
-        let placed = || self.earlier.iter().chain(&self.placed).filter(|one| one.list == list.address());
-        match order::index_for(self.draft.items(list), name, position, &placed().collect::<Vec<_>>()) {
-            Some(index) => {
-                self.insert(list, index, piece)?;
-                if !position.is_any() {
-                    let list = list.address().to_owned();
-                    self.placed.push(Placed { list, name: name.to_owned(), position: position.clone() });
-                }
+        let placed = self.placed_in(list);
+        match order::room_for(self.draft.items(list), name, position, &placed) {
+            Some(room) => {
+                self.insert(list, *room.end(), piece)?;
+                self.note_position(list, name, position);
                 Ok(true)
             }
             None => {
                 self.conflicts.push(format!("{what}: no place satisfies its position and those of the others"));
                 Ok(false)
             }
+        }
+    }
+
+    /// What asks to stand somewhere in a list.
+    fn placed_in(&self, list: &Slot) -> Vec<&Placed> {
+        self.earlier.iter().chain(&self.placed).filter(|one| one.list == list.address()).collect()
+    }
+
+    /// Remembers where something asks to stand, for those that come after it.
+    fn note_position(&mut self, list: &Slot, name: &str, position: &Position) {
+        if !position.is_any() {
+            let list = list.address().to_owned();
+            self.placed.push(Placed { list, name: name.to_owned(), position: position.clone() });
         }
     }
 

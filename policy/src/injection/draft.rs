@@ -4,6 +4,7 @@
 //! what is ours now, and keeps what was there before. So the patch always equals the change, the marker always covers it,
 //! and [`Draft::undo_to`] can take back a sidecar that turned out not to fit.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::patch::Patch;
@@ -37,12 +38,19 @@ pub(super) enum Trace {
     /// An empty object or list that had to be there first; it goes again when it is empty.
     Made,
     /// A list item or key was taken out.
-    Removed {
-        /// The name of the item before it that is not ours; `None` for a key, and where it was the first.
-        after: Option<String>,
-    },
+    Removed(Neighbours),
     /// Nothing: the marker itself.
     Silent,
+}
+
+/// The names of the nearest items in front of a list item and behind it that are not ours; none for a key.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Neighbours {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
 }
 
 impl Edit {
@@ -101,39 +109,53 @@ impl Draft {
         let items = self.items(list);
         let Some(item) = items.get(index) else { return Err(wrong_shape(list)) };
         let slot = list.item(index, item);
-        let theirs = |(index, item): &(usize, &Value)| !self.is_ours(list.item(*index, item).address());
-        let after = items.iter().enumerate().take(index).rfind(theirs);
-        let after = after.and_then(|(_, item)| item.get("name")?.as_str()).map(str::to_owned);
-        let was = match self.pod_mut().and_then(|pod| list.find_mut(pod)) {
-            Some(Value::Array(items)) if index < items.len() => items.remove(index),
-            _ => return Err(wrong_shape(list)),
+        let added = |address: &str| {
+            let added = |edit: &Edit| matches!(edit.trace, Trace::Ours(_)) && edit.was.is_none();
+            self.edits.iter().any(|edit| added(edit) && edit.address() == address)
         };
-        self.patch.remove(&slot.pointer(self.template));
-        self.edits.push(Edit { slot, was: Some(was), trace: Trace::Removed { after } });
+        let theirs = |(index, item): &(usize, &Value)| !added(list.item(*index, item).address());
+        let name = |(_, item): (usize, &Value)| item.get("name")?.as_str().map(str::to_owned);
+        let neighbours = Neighbours {
+            after: items.iter().enumerate().take(index).rfind(theirs).and_then(name),
+            before: items.iter().enumerate().skip(index + 1).find(theirs).and_then(name),
+        };
+        self.take_away(slot, neighbours)
+    }
+
+    /// Takes a place out of what it stands in, and that with it where nothing else is in it: the API server drops what is
+    /// empty.
+    fn take_away(&mut self, slot: Slot, neighbours: Neighbours) -> Result<(), Fault> {
+        let Some((around, _)) = slot.parent() else { return Err(wrong_shape(&slot)) };
+        let alone = around.find(self.pod()).is_some_and(|around| match around {
+            Value::Array(items) => items.len() == 1,
+            Value::Object(map) => map.len() == 1,
+            _ => false,
+        });
+        let was = slot.find(self.pod()).cloned();
+        let gone = if alone { &around } else { &slot };
+        let taken = self.pod_mut().and_then(|pod| put_back(pod, gone, None));
+        if was.is_none() || taken.is_none() {
+            return Err(wrong_shape(&slot));
+        }
+        self.patch.remove(&gone.pointer(self.template));
+        self.edits.push(Edit { slot, was, trace: Trace::Removed(neighbours) });
         Ok(())
     }
 
     /// Takes a key out of its object.
     pub(super) fn remove_key(&mut self, slot: Slot) -> Result<(), Fault> {
-        let was = self.pod_mut().and_then(|pod| put_back(pod, &slot, None));
-        if was.is_none() {
-            return Err(wrong_shape(&slot));
-        }
-        self.patch.remove(&slot.pointer(self.template));
-        self.edits.push(Edit { slot, was, trace: Trace::Removed { after: None } });
-        Ok(())
+        self.take_away(slot, Neighbours::default())
     }
 
-    /// How many items were taken out of a list.
-    pub(super) fn removed_from(&self, list: &Slot) -> usize {
-        let removed = self.edits.iter().filter(|edit| matches!(edit.trace, Trace::Removed { .. }));
-        removed.filter(|edit| edit.slot.parent().is_some_and(|(parent, _)| parent == *list)).count()
+    /// Whether any item was taken out of a list.
+    pub(super) fn has_removed_from(&self, list: &Slot) -> bool {
+        let mut removed = self.edits.iter().filter(|edit| matches!(edit.trace, Trace::Removed(_)));
+        removed.any(|edit| edit.slot.parent().is_some_and(|(parent, _)| parent == *list))
     }
 
-    /// Whether we have put in what an address names.
+    /// Whether what an address names is ours, in a new place or in that of something else.
     pub(super) fn is_ours(&self, address: &str) -> bool {
-        let ours = |edit: &Edit| matches!(edit.trace, Trace::Ours(_)) && edit.was.is_none();
-        self.edits.iter().any(|edit| ours(edit) && edit.address() == address)
+        self.edits.iter().any(|edit| matches!(edit.trace, Trace::Ours(_)) && edit.address() == address)
     }
 
     /// Sets a key or replaces a list item; the object around a key is made where it is missing.
@@ -213,11 +235,7 @@ impl Draft {
             let Some(edit) = self.edits.pop() else { return };
             let Some(pod) = self.pod_mut() else { return };
             match (&edit.trace, edit.slot.parent(), edit.was) {
-                (Trace::Removed { .. }, Some((list, Last::Index(index))), Some(was)) => {
-                    if let Some(Value::Array(items)) = list.find_mut(pod) {
-                        items.insert(index.min(items.len()), was);
-                    }
-                }
+                (Trace::Removed(_), Some((around, last)), Some(was)) => give_back(pod, &around, last, was),
                 (_, _, was) => drop(put_back(pod, &edit.slot, was)),
             }
         }
@@ -245,6 +263,22 @@ pub(super) fn put_back(pod: &mut Value, slot: &Slot, was: Option<Value>) -> Opti
         }
         (Value::Array(items), Last::Index(index), None) if index < items.len() => Some(items.remove(index)),
         _ => None,
+    }
+}
+
+/// Puts something that was taken away into its place again, where the list or object around it may be gone too.
+fn give_back(pod: &mut Value, around: &Slot, last: Last<'_>, was: Value) {
+    if around.find(pod).is_none() {
+        let empty = match last {
+            Last::Key(_) => Value::Object(Map::new()),
+            Last::Index(_) => Value::Array(Vec::new()),
+        };
+        put_back(pod, around, Some(empty));
+    }
+    match (around.find_mut(pod), last) {
+        (Some(Value::Array(items)), Last::Index(index)) => items.insert(index.min(items.len()), was),
+        (Some(Value::Object(map)), Last::Key(key)) => drop(map.insert(key.to_owned(), was)),
+        _ => {}
     }
 }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::draft::{Draft, Trace};
+use super::draft::{Draft, Neighbours, Trace};
 use super::fingerprint::checksum;
 use super::reason::Refusal;
 use super::restore::take_back;
@@ -61,9 +61,8 @@ struct Record {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RemovedItem {
-    /// The item before it that is not ours; `None` for a key, and where it was the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) after: Option<String>,
+    #[serde(default)]
+    pub(super) neighbours: Neighbours,
     pub(super) value: Value,
 }
 
@@ -91,12 +90,12 @@ pub(super) fn write(revision: &str, sidecars: Map<String, Value>, draft: &Draft)
             Trace::Ours(claim) => claim.as_str(),
             Trace::Made => "",
             Trace::Silent => continue,
-            Trace::Removed { after } => {
+            Trace::Removed(neighbours) => {
                 let was = edit.was.clone().unwrap_or_default();
                 let mut value = without_earlier(edit.address(), was, &mut ours, &mut values);
                 value.sort_all_objects();
                 removed.push(edit.address().to_owned());
-                removed_items.push(RemovedItem { after: after.clone(), value });
+                removed_items.push(RemovedItem { neighbours: neighbours.clone(), value });
                 continue;
             }
         };
@@ -181,7 +180,7 @@ pub(super) fn bytes(draft: &Draft) -> usize {
 fn claim_bytes(trace: &Trace) -> usize {
     match trace {
         Trace::Ours(claim) => claim.len(),
-        Trace::Made | Trace::Silent | Trace::Removed { .. } => 0,
+        Trace::Made | Trace::Silent | Trace::Removed(_) => 0,
     }
 }
 

@@ -48,8 +48,6 @@ pub(super) struct RenderedContainer<'s> {
 #[derive(Debug)]
 pub(super) struct RenderedApplication<'s> {
     pub(super) list: &'static str,
-    /// Where it stood in its list without us; now there or further behind, but for items that we took out.
-    pub(super) index: usize,
     pub(super) container: String,
     pub(super) env: Vec<Piece<'s>>,
     pub(super) env_from: Vec<Piece<'s>>,
@@ -130,7 +128,7 @@ pub(super) fn render<'s>(
     rendering.removed_labels = inject.removed_labels.render(&scope, &mut budget)?;
     rendering.pod = inject.pod.render(&scope, &mut budget)?;
     for (list, init) in LISTS {
-        for (index, name, container) in request.own(list) {
+        for (name, container) in request.own(list) {
             for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
                 let scope = With { outer: &scope, name: "container", value: container };
                 if !application.when.as_ref().map_or(Ok(true), |when| when.holds(&scope, &mut budget))? {
@@ -138,7 +136,6 @@ pub(super) fn render<'s>(
                 }
                 rendering.applications.push(RenderedApplication {
                     list,
-                    index,
                     container: name.to_owned(),
                     env: application.env.render(&scope, &mut budget)?,
                     env_from: application.env_from.render(&scope, &mut budget)?,

@@ -1,12 +1,12 @@
 //! Undoing an injection from the object alone (promise P3).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::draft::put_back;
+use super::draft::{Neighbours, put_back};
 use super::fingerprint;
-use super::marker::{Evidence, INJECTED, ORIGINAL, annotation};
+use super::marker::{Evidence, INJECTED, ORIGINAL, RemovedItem, annotation};
 use super::reason::Refusal;
-use super::slot::Slot;
+use super::slot::{Last, Slot};
 
 /// What was taken out, so that it can be put in again as others had changed it inside.
 #[derive(Debug, Default)]
@@ -63,11 +63,8 @@ pub(super) fn verify(pod: &Value, evidence: &Evidence) -> Result<(), Refused> {
         }
     }
     for (address, _) in evidence.removed() {
-        let list = address.rsplit_once('/').map_or("", |(list, _)| list);
-        let around = Slot::resolve(pod, list);
-        let there = around.is_some_and(|list| list.find(pod).is_some_and(|one| one.is_array() || one.is_object()));
         let again = Slot::resolve(pod, address).is_some() && !evidence.places().any(|(ours, _)| ours == address);
-        if !there || again {
+        if again || !around(address).is_some_and(|around| around.holds(pod)) {
             return Err(Refused { code: Refusal::Changed, place: Some(address.to_owned()) });
         }
     }
@@ -75,6 +72,8 @@ pub(super) fn verify(pod: &Value, evidence: &Evidence) -> Result<(), Refused> {
 }
 
 fn take_out(pod: &mut Value, evidence: &Evidence) -> Removed {
+    let neighbours: Vec<Neighbours> =
+        evidence.removed().map(|(address, item)| neighbours(pod, evidence, address, item)).collect();
     let mut removed = Vec::new();
     for slot in [annotation(INJECTED), annotation(ORIGINAL)] {
         if slot.find(pod).is_some() {
@@ -87,23 +86,79 @@ fn take_out(pod: &mut Value, evidence: &Evidence) -> Removed {
             removed.push(Taken { address: address.to_owned(), claim: claim.to_owned(), value });
         }
     }
-    for (address, item) in evidence.removed().rev() {
-        let list = address.rsplit_once('/').map_or("", |(list, _)| list);
-        let items = match Slot::resolve(pod, list).and_then(|list| list.find_mut(pod)) {
-            Some(Value::Array(items)) => items,
-            Some(Value::Object(map)) => {
-                let key = address.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
-                map.insert(key, item.value.clone());
-                continue;
-            }
-            _ => continue,
-        };
-        let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
-        let before =
-            item.after.as_ref().and_then(|after| items.iter().rposition(|one| name(one).as_ref() == Some(after)));
-        items.insert(before.map_or(0, |index| index + 1), item.value.clone());
+    for ((address, item), neighbours) in evidence.removed().rev().zip(neighbours.iter().rev()) {
+        if let Some(around) = around(address) {
+            around.put_in(pod, &item.value, neighbours);
+        }
     }
     Removed(removed)
+}
+
+/// Between which items something that was taken out belongs; where it stood alone, where ours stands in its stead.
+fn neighbours(pod: &Value, evidence: &Evidence, address: &str, item: &RemovedItem) -> Neighbours {
+    let known = &item.neighbours;
+    let ours = Slot::resolve(pod, address).filter(|_| known.after.is_none() && known.before.is_none());
+    let Some((list, Last::Index(index))) = ours.as_ref().and_then(Slot::parent) else { return known.clone() };
+    let items = list.find(pod).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let name = |(index, one): (usize, &Value)| {
+        let address = list.item(index, one).address().to_owned();
+        let theirs = !evidence.places().any(|(ours, _)| ours == address);
+        one.get("name").and_then(Value::as_str).filter(|_| theirs).map(str::to_owned)
+    };
+    Neighbours {
+        after: items.iter().enumerate().take(index).rev().find_map(name),
+        before: items.iter().enumerate().skip(index + 1).find_map(name),
+    }
+}
+
+/// What an item or key was taken out of: a list of the spec, or the labels or annotations.
+struct Around<'a> {
+    parent: Slot,
+    /// The key of the list or object in its parent.
+    key: &'a str,
+    is_list: bool,
+    /// The last token of the address.
+    item: String,
+}
+
+fn around(address: &str) -> Option<Around<'_>> {
+    let mut tokens = address.split('/').skip(1);
+    let (top, key, item) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    if tokens.next().is_some() {
+        return None;
+    }
+    let item = item.replace("~1", "/").replace("~0", "~");
+    Some(Around { parent: Slot::of(&[top]), key, is_list: top == "spec", item })
+}
+
+impl Around<'_> {
+    /// Whether it can be put in again; an empty list or object may have been dropped by the API server.
+    fn holds(&self, pod: &Value) -> bool {
+        let Some(Value::Object(parent)) = self.parent.find(pod) else { return false };
+        parent
+            .get(self.key)
+            .is_none_or(|there| there.is_null() || if self.is_list { there.is_array() } else { there.is_object() })
+    }
+
+    fn put_in(&self, pod: &mut Value, item: &Value, Neighbours { after, before }: &Neighbours) {
+        let Some(Value::Object(parent)) = self.parent.find_mut(pod) else { return };
+        let there = parent.entry(self.key).or_insert(Value::Null);
+        if there.is_null() {
+            *there = if self.is_list { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
+        }
+        match there {
+            Value::Object(map) => drop(map.insert(self.item.clone(), item.clone())),
+            Value::Array(items) => {
+                let find = |name: &Option<String>| {
+                    let name = name.as_deref()?;
+                    items.iter().rposition(|one| one.get("name").is_some_and(|found| found == name))
+                };
+                let index = find(before).or_else(|| find(after).map(|index| index + 1)).unwrap_or(0);
+                items.insert(index, item.clone());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Undoes one edit, as the marker names it, and hands out what stood there; what we made stays while it holds something.

@@ -65,12 +65,16 @@ impl<'a> RequestScope<'a> {
         }
     }
 
-    /// The user's own containers of one list, each with its index and name.
-    pub(super) fn own(&self, list: &str) -> impl Iterator<Item = (usize, &str, &Value)> {
-        PodView(&self.pod).list(list).iter().enumerate().filter_map(|(index, container)| {
+    /// The user's own containers of one list, each with its name; of two of one name the one that counts.
+    pub(super) fn own(&self, list: &str) -> impl Iterator<Item = (&str, &Value)> {
+        let mut seen = BTreeSet::new();
+        let last = PodView(&self.pod).list(list).iter().rev().filter_map(move |container| {
             let name = container.get("name")?.as_str()?;
-            (!self.others.contains(name)).then_some((index, name, container))
-        })
+            (seen.insert(name) && !self.others.contains(name)).then_some((name, container))
+        });
+        let mut own: Vec<_> = last.collect();
+        own.reverse();
+        own.into_iter()
     }
 
     /// The records of the probes and lifecycle handlers of the user's own containers.
@@ -80,13 +84,13 @@ impl<'a> RequestScope<'a> {
 
     fn handlers_value(&self) -> &Value {
         self.handlers.get_or_init(|| {
-            let own = |(list, init)| self.own(list).flat_map(move |(_, name, one)| handlers::records(name, one, init));
+            let own = |(list, init)| self.own(list).flat_map(move |(name, one)| handlers::records(name, one, init));
             Value::Array(LISTS.into_iter().flat_map(own).collect())
         })
     }
 
     fn applications(&self) -> &Value {
-        let own = || self.own("containers").map(|(_, _, container)| container.clone());
+        let own = || self.own("containers").map(|(_, container)| container.clone());
         self.applications.get_or_init(|| Value::Array(own().collect()))
     }
 }

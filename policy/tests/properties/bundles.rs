@@ -16,7 +16,8 @@ fn texts() -> Json {
 }
 
 fn container(name: &'static str) -> Json {
-    let form = one_of(&["sidecar", "init", "container"].map(Value::from));
+    let computed = "${has(pod.spec.tolerations) ? 'sidecar' : 'container'}";
+    let form = one_of(&["sidecar", "init", "container", "sidecar", "init", "container", computed].map(Value::from));
     let form = object(vec![
         ("form", 80, form),
         (
@@ -27,8 +28,13 @@ fn container(name: &'static str) -> Json {
                 json!({"before": ["mesh"], "after": ["setup"]}),
                 json!({"after": ["app"]}),
                 json!({"before": ["web", "proxy"]}),
+                json!({"before": ["*"], "after": ["setup"]}),
+                json!({"after": ["*"]}),
+                json!({"before": "${applications.map(c, c.name)}"}),
             ]),
         ),
+        ("overridable", 40, one_of(&[json!(["*"]), json!(["resources", "env", "ports"]), json!([])])),
+        ("fixed", 15, just(json!({"env": [{"name": "FIXED", "value": "${let.name}"}], "tty": true}))),
         (
             "fallback",
             20,
@@ -93,7 +99,9 @@ fn volumes() -> Json {
                 json!({"name": "tmp", "emptyDir": {"sizeLimit": "1024Mi", "medium": ""}}),
             ]),
             just(json!({"name": "shared", "configMap": {"name": "${workload.name}"}})),
-            just(json!({"name": "data", "emptyDir": {}, "when": "${has(pod.spec.tolerations)}"})),
+            just(
+                json!({"name": "data", "emptyDir": {}, "when": "${has(pod.spec.tolerations)}", "position": {"before": ["*"]}}),
+            ),
         ],
     )
 }
@@ -138,6 +146,14 @@ fn pod_fields() -> Json {
     ])
 }
 
+fn handlers() -> Json {
+    let rewrite = |of: Value| json!({"of": of, "when": "${handler.?port.orValue(80) == 80}", "to": {"httpGet": {"path": "/${container.name}/${handler.of}", "port": 15020}}});
+    one_of(&[
+        json!([rewrite(json!(["readinessProbe", "livenessProbe"]))]),
+        json!([{"of": ["preStop"], "kinds": ["sleep", "httpGet"], "to": {"exec": {"command": ["drain"]}}}]),
+    ])
+}
+
 fn applications() -> Json {
     let select = one_of(&[
         json!({}),
@@ -155,7 +171,7 @@ fn applications() -> Json {
                 vec![
                     just(json!({"name": "OTEL", "value": "http://127.0.0.1:4317"})),
                     just(json!({"name": "SERVICE", "value": "${workload.name}/${container.name}"})),
-                    just(json!({"name": "LANG", "value": ""})),
+                    just(json!({"name": "LANG", "value": "", "position": {"before": ["*"]}})),
                     just(
                         json!({"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1000m"}}}),
                     ),
@@ -169,6 +185,16 @@ fn applications() -> Json {
             one_of(&[json!([{"name": "tmp", "mountPath": "/tmp"}]), json!([{"name": "shared", "mountPath": "/ours"}])]),
         ),
         ("lifecycle", 30, just(json!({"preStop": {"sleep": {"seconds": 9}}, "stopSignal": "SIGTERM"}))),
+        ("when", 20, just(json!("${!has(container.command) || size(container.name) > 3}"))),
+        ("handlers", 30, handlers()),
+        (
+            "set",
+            30,
+            one_of(&[
+                json!({"command": "${['/wrap'] + (container.?command == optional.of(null) ? [] : container.?command.orValue([]))}"}),
+                json!({"tty": true, "resources": {"limits": {"cpu": 0.5}}}),
+            ]),
+        ),
     ])
 }
 
@@ -183,6 +209,14 @@ fn inject() -> Json {
         ),
         ("annotations", 50, map(&["note", "ours.example/a~b", "seen"], &texts())),
         ("pod", 60, pod_fields()),
+        (
+            "remove",
+            25,
+            one_of(&[
+                json!({"annotations": ["note", "a.example/with~tilde"], "labels": ["tier", "otel"]}),
+                json!({"annotations": "${pod.metadata.?annotations == optional.of(null) ? [] : pod.metadata.?annotations.orValue({}).map(k, k)}"}),
+            ]),
+        ),
         ("applications", 60, some_of(70, vec![applications(), applications()])),
     ])
 }
@@ -216,6 +250,15 @@ fn sidecar(name: &'static str) -> Json {
             20,
             one_of(&[json!("${workload.kind != 'DaemonSet'}"), json!("${pod.metadata.?labels.orValue({}) != {}}")]),
         ),
+        (
+            "let",
+            100,
+            one_of(&[
+                json!([{"name": "name", "value": "${workload.name}"}]),
+                json!([{"name": "all", "value": "${handlers.map(h, h.of)}"}, {"name": "name", "value": "${let.all.size()}-${workload.kind}"}]),
+            ]),
+        ),
+        ("validations", 10, just(json!([{"expression": "${applications.size() > 1}", "message": "${let.name}"}]))),
         ("inject", 100, inject()),
         ("conflicts", 90, conflicts()),
     ])

@@ -1,5 +1,7 @@
 //! What changes in the user's own containers: environment, mounts, lifecycle.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Fitting;
@@ -8,17 +10,30 @@ use crate::injection::fingerprint::Context;
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
 use crate::injection::render::{RenderedApplication, Rewritten};
+use crate::injection::scope::LISTS;
 use crate::injection::slot::{Slot, label};
 use crate::settings::Piece;
 
+/// The places of containers, by list and name.
+pub(super) type Places = BTreeMap<(&'static str, String), Slot>;
+
 impl Fitting<'_, '_> {
-    pub(super) fn application(&mut self, application: RenderedApplication<'_>) -> Result<(), Fault> {
-        let RenderedApplication { list, index, container: name, env, env_from, volume_mounts, lifecycle, rewritten } =
+    /// Where each container stands; of two of one name the later one counts.
+    pub(super) fn places(&self) -> Places {
+        let containers = LISTS.into_iter().flat_map(|(list, _)| {
+            let items = PodView(self.draft.pod()).list(list).iter().enumerate();
+            items.filter_map(move |(index, item)| {
+                let name = item.get("name")?.as_str()?.to_owned();
+                Some(((list, name), Slot::of(&["spec", list]).item(index, item)))
+            })
+        });
+        containers.collect()
+    }
+
+    pub(super) fn application(&mut self, application: RenderedApplication<'_>, places: &Places) -> Result<(), Fault> {
+        let RenderedApplication { list, container: name, env, env_from, volume_mounts, lifecycle, rewritten } =
             application;
-        let first = index.saturating_sub(self.draft.removed_from(&Slot::of(&["spec", list])));
-        let mut items = PodView(self.draft.pod()).list(list).iter().enumerate().skip(first);
-        let container = items.find(|(_, item)| item.get("name").is_some_and(|found| *found == name));
-        let container = container.map(|(index, item)| Slot::of(&["spec", list]).item(index, item));
+        let container = places.get(&(list, name.clone())).cloned();
         // A container that the user's own conflict rule let us replace is no application any more.
         let Some(container) = container else { return Ok(()) };
         let rules = self.sidecar.conflicts;

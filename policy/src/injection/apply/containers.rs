@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::Fitting;
+use super::order::room_for;
 use super::overlay::overlay;
 use super::volumes::{free_name, position, renamed};
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
 use crate::injection::render::RenderedContainer;
-use crate::injection::slot::Slot;
+use crate::injection::slot::{Last, Slot};
 use crate::injection::valid;
 use crate::settings::{Form, Overridable, Piece, Position, Rule};
 
@@ -19,63 +20,96 @@ const PLACEHOLDER: &str = "auto";
 
 impl Fitting<'_, '_> {
     pub(super) fn containers(&mut self, containers: Vec<RenderedContainer<'_>>) -> Result<(), Fault> {
-        for RenderedContainer { form, position, overridable, fixed, piece } in containers {
-            let mut piece = match overridable {
-                Some(overridable) => self.overridden(piece, overridable)?,
-                None => piece,
-            };
+        for RenderedContainer { form, position, overridable, fixed, mut piece } in containers {
+            let list = if form == Form::Container { "containers" } else { "initContainers" };
+            let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let theirs = overridable.and_then(|overridable| Some((overridable, self.written_by_user(&name)?)));
+            if let Some((overridable, theirs)) = &theirs {
+                piece = self.overridden(piece, overridable, theirs);
+            }
             if let Some(fixed) = fixed {
                 let mut value = piece.value.clone().into_owned();
                 overlay(&mut value, &fixed, "");
                 piece = piece.with(value);
             }
             if let Cow::Owned(value) = &piece.value {
-                let found = valid::container_faults(value, form);
+                let mut found = valid::container_faults(value, form);
                 if !found.is_empty() {
+                    // Keys have no order that every host would keep.
+                    found.sort();
                     self.faults.extend(found);
                     continue;
                 }
             }
             let piece = self.with_renamed_mounts(piece);
-            let list = if form == Form::Container { "containers" } else { "initContainers" };
             if form != Form::Init {
-                self.ports(&piece);
+                self.ports(&piece, theirs.is_some());
             }
-            if let Some(name) = self.container(list, &piece, &position)? {
-                self.containers.push((list, name));
-            }
+            let stands = match theirs {
+                Some((_, theirs)) => self.take_over(list, &theirs, &piece, &name, &position)?.then_some(name),
+                None => self.container(list, &piece, &position)?,
+            };
+            self.containers.extend(stands.map(|name| (list, name)));
         }
         Ok(())
     }
 
-    /// Our container with what a user-written one of the same name says over it; that one is taken out of its list.
+    /// The container of this name, where it is not one that we have put in.
+    fn written_by_user(&self, name: &str) -> Option<Slot> {
+        let (list, index) = self.find_container(name)?;
+        let list = Slot::of(&["spec", list]);
+        let slot = list.item(index, self.draft.items(&list).get(index)?);
+        (!self.draft.is_ours(slot.address())).then_some(slot)
+    }
+
+    /// Our container with what a user-written one says over it.
     ///
     /// `image: auto` in it stands for our image, as in Istio (istio: `pkg/kube/inject`).
-    fn overridden<'p>(&mut self, piece: Piece<'p>, overridable: &Overridable) -> Result<Piece<'p>, Fault> {
-        let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some((list, index)) = self.find_container(&name) else { return Ok(piece) };
-        let list = Slot::of(&["spec", list]);
-        let Some(theirs) = self.draft.items(&list).get(index).cloned() else { return Ok(piece) };
-        if self.draft.is_ours(list.item(index, &theirs).address()) {
-            return Ok(piece);
-        }
-        let mut value = piece.value.clone().into_owned();
+    fn overridden<'p>(&mut self, piece: Piece<'p>, overridable: &Overridable, theirs: &Slot) -> Piece<'p> {
         let says = |(key, value): &(&String, &Value)| {
             let nothing = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-            !nothing && *key != "name" && !(*key == "image" && *value == PLACEHOLDER)
+            // The restart policy follows from the form.
+            !nothing && *key != "name" && *key != "restartPolicy" && !(*key == "image" && *value == PLACEHOLDER)
         };
-        for (key, over) in theirs.as_object().into_iter().flatten().filter(says) {
-            if !overridable.allows(key) {
-                self.conflicts.push(format!("container `{name}`: `{key}` of it may not be overridden"));
-            } else if let Value::Object(value) = &mut value {
-                match value.get_mut(key) {
-                    Some(ours) => overlay(ours, over, key),
-                    None => drop(value.insert(key.clone(), over.clone())),
-                }
+        let said = theirs.find(self.draft.pod()).and_then(Value::as_object).into_iter().flatten().filter(says);
+        let (said, mut refused): (Vec<_>, Vec<_>) = said.partition(|(key, _)| overridable.allows(key));
+        refused.sort_by_key(|(key, _)| *key);
+        let name = &overridable.name;
+        let refused = refused.iter().map(|(key, _)| format!("container `{name}`: `{key}` of it may not be overridden"));
+        let refused: Vec<String> = refused.collect();
+        let mut value = piece.value.clone().into_owned();
+        if let Value::Object(value) = &mut value {
+            for (key, over) in said {
+                overlay(value.entry(key).or_insert(Value::Null), over, key);
             }
         }
-        self.draft.remove(&list, index)?;
-        Ok(piece.with(value))
+        self.conflicts.extend(refused);
+        piece.with(value)
+    }
+
+    /// Puts our container in the place of a user-written one, or where it wants to stand if that place will not do.
+    fn take_over(
+        &mut self,
+        list: &'static str,
+        theirs: &Slot,
+        piece: &Piece<'_>,
+        name: &str,
+        position: &Position,
+    ) -> Result<bool, Fault> {
+        let list = Slot::of(&["spec", list]);
+        let Some((their_list, Last::Index(index))) = theirs.parent() else { return Ok(false) };
+        if their_list == list {
+            let mut others = self.draft.items(&list).to_vec();
+            others.remove(index);
+            let room = room_for(&others, name, position, &self.placed_in(&list));
+            if room.is_some_and(|room| room.contains(&index)) {
+                self.put(theirs.clone(), piece)?;
+                self.note_position(&list, name, position);
+                return Ok(true);
+            }
+        }
+        self.draft.remove(&their_list, index)?;
+        self.stand(&list, piece, name, position, &format!("container `{name}`"))
     }
 
     /// Puts one container in; the name under which it stands, where it does.
@@ -118,7 +152,7 @@ impl Fitting<'_, '_> {
     }
 
     /// Ports that another container of the pod already declares: they share one network namespace.
-    fn ports(&mut self, piece: &Piece<'_>) {
+    fn ports(&mut self, piece: &Piece<'_>, takes_over: bool) {
         let Some(ours) = piece.value.as_object() else { return };
         let pod = PodView(self.draft.pod());
         let running = pod.list("containers").iter().chain(
@@ -127,7 +161,9 @@ impl Fitting<'_, '_> {
                 .filter(|one| one.get("restartPolicy").is_some_and(|policy| policy == "Always")),
         );
         let mut found = Vec::new();
-        for theirs in running.filter_map(Value::as_object) {
+        let gone = |theirs: &&Map<String, Value>| takes_over && theirs.get("name") == ours.get("name");
+        let others = running.filter_map(Value::as_object).filter(|theirs| !gone(theirs));
+        for theirs in others {
             for port in valid::list(ours, "ports") {
                 let clash = valid::list(theirs, "ports").iter().any(|other| {
                     protocol(other) == protocol(port)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Fitting;
 use crate::injection::fingerprint::{self, Context};
+use crate::injection::marker;
 use crate::injection::reason::Fault;
 use crate::injection::slot::{Slot, label};
 use crate::injection::valid;
@@ -38,7 +39,8 @@ impl Fitting<'_, '_> {
                 continue;
             };
             let slot = Slot::of(&["metadata", map, key]);
-            if slot.find(self.draft.pod()).is_some() && !self.draft.is_ours(slot.address()) {
+            let theirs = slot.find(self.draft.pod()).is_some() && !self.draft.is_ours(slot.address());
+            if theirs && key != marker::INJECTED && key != marker::ORIGINAL {
                 self.draft.remove_key(slot)?;
             }
         }

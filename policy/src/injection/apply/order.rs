@@ -1,5 +1,7 @@
 //! The order of a list: where an item of ours goes, and whether an order that others have made will do.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::volumes::position;
@@ -13,8 +15,13 @@ pub(in crate::injection) struct Placed {
     pub(super) position: Position,
 }
 
-/// Where a new item goes: as late as everything allows that asks to stand behind it, and behind all it asks to follow.
-pub(super) fn index_for(items: &[Value], name: &str, wanted: &Position, placed: &[&Placed]) -> Option<usize> {
+/// Where a new item may go: behind all that it follows and in front of all that it precedes.
+pub(super) fn room_for(
+    items: &[Value],
+    name: &str,
+    wanted: &Position,
+    placed: &[&Placed],
+) -> Option<RangeInclusive<usize>> {
     let of = |name: &str| placed.iter().find(|one| one.name == name).map(|one| &one.position);
     let names = items.iter().enumerate().map(|(index, item)| (index, name_of(item)));
     let (mut first, mut last) = (0, items.len());
@@ -27,7 +34,7 @@ pub(super) fn index_for(items: &[Value], name: &str, wanted: &Position, placed: 
             last = last.min(index);
         }
     }
-    (first <= last).then_some(last)
+    (first <= last).then_some(first..=last)
 }
 
 /// Whether all that was placed in a list stands where it asked to, in an order that others have made.
@@ -77,11 +84,8 @@ mod tests {
             (&["a"], &["b"], None),
             (&["gone"], &["gone too"], Some(3)),
         ] {
-            assert_eq!(
-                index_for(&items(&["a", "b", "c"]), "x", &wants(before, after), &[]),
-                index,
-                "{before:?} {after:?}"
-            );
+            let room = room_for(&items(&["a", "b", "c"]), "x", &wants(before, after), &[]);
+            assert_eq!(room.map(|room| *room.end()), index, "{before:?} {after:?}");
         }
     }
 
@@ -100,8 +104,8 @@ mod tests {
         ];
         for (index, (theirs, ours, expected)) in cases.into_iter().enumerate() {
             let placed = Placed { list: String::new(), name: "p".to_owned(), position: theirs };
-            let found = index_for(&items(&["p", "a", "b"]), "x", &ours, &[&placed]);
-            assert_eq!(found, expected, "case {index}");
+            let room = room_for(&items(&["p", "a", "b"]), "x", &ours, &[&placed]);
+            assert_eq!(room.map(|room| *room.end()), expected, "case {index}");
         }
     }
 

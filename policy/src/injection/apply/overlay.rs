@@ -14,25 +14,33 @@ pub(super) fn overlay(base: &mut Value, over: &Value, key: &str) {
                 match base.get_mut(key) {
                     Some(base) => overlay(base, over, key),
                     None if over.is_null() => {}
-                    None => drop(base.insert(key.clone(), over.clone())),
+                    None => overlay(base.entry(key).or_insert(Value::Null), over, key),
                 }
             }
         }
         (Value::Array(base), Value::Array(over)) if merge_key(key).is_some() => overlay_items(base, over, key),
+        (base @ Value::Null, Value::Array(over)) if merge_key(key).is_some() => {
+            let mut items = Vec::new();
+            overlay_items(&mut items, over, key);
+            *base = Value::Array(items);
+        }
         (base, over) => *base = over.clone(),
     }
 }
 
 /// Items of one label become one. Ours keep their order; an item that only `over` has stands before the first of ours that
-/// stands behind it there, else at the end (kubernetes: apimachinery `strategicpatch`, `normalizeElementOrder`).
+/// stands behind it there, else at the end; of two of one label the later one counts (kubernetes: apimachinery `strategicpatch`, `normalizeElementOrder`).
 fn overlay_items(base: &mut Vec<Value>, over: &[Value], key: &str) {
     let label = |item: &Value| merge_key(key).and_then(|key| item.get(key)).cloned();
     let position = |items: &[Value], item: &Value| {
         let wanted = label(item)?;
         items.iter().position(|one| label(one).as_ref() == Some(&wanted))
     };
-    let (theirs, both): (Vec<_>, Vec<_>) =
-        over.iter().enumerate().partition(|(_, item)| position(base, item).is_none());
+    let counts = |(index, item): &(usize, &Value)| {
+        label(item).is_none() || !over.iter().skip(index + 1).any(|later| label(later) == label(item))
+    };
+    let over_items = over.iter().enumerate().filter(counts);
+    let (theirs, both): (Vec<_>, Vec<_>) = over_items.partition(|(_, item)| position(base, item).is_none());
     for (_, item) in both {
         if let Some(ours) = position(base, item).and_then(|index| base.get_mut(index)) {
             overlay(ours, item, "");
