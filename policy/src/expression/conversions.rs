@@ -1,9 +1,10 @@
-//! Conversions between types, and to JSON text.
+//! Conversions between types, and to and from JSON text.
 
-use super::Budget;
 use super::fault::Problem;
+use super::json::{self, JsonError};
 use super::number::{Num, double_text};
 use super::value::Val;
+use super::{Budget, join};
 
 type Result<'a> = std::result::Result<Val<'a>, Problem>;
 
@@ -95,4 +96,15 @@ pub(super) fn to_json<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<
     let text = json.to_string();
     budget.spend_text(text.len())?;
     Ok(Val::text(&text))
+}
+
+pub(super) fn from_json<'a>(arguments: &[Val<'a>], budget: &mut Budget) -> Result<'a> {
+    let [Val::Text(text)] = arguments else {
+        return Err(Problem::Overload);
+    };
+    let value = json::read(text, budget).map_err(|error| match error {
+        JsonError::Cost => Problem::Exhausted,
+        JsonError::Text(reason) => Problem::tells(join(&["not JSON: ", &reason])),
+    })?;
+    Val::built(&value).ok_or(Problem::says("not JSON for an expression: a number beyond the range of double"))
 }

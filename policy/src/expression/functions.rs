@@ -3,7 +3,7 @@
 use super::Budget;
 use super::fault::Problem;
 use super::value::Val;
-use super::{conversions as convert, lists, optionals, quantities, strings};
+use super::{conversions as convert, lists, maps, optionals, quantities, strings};
 
 /// How a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ const fn method(name: &'static str, least: usize, most: usize, definition: Defin
 }
 
 /// Every function. The table in `docs/expressions.md` has the same names.
-pub(super) static FUNCTIONS: [Function; 52] = [
+pub(super) static FUNCTIONS: [Function; 54] = [
     global("size", 1, 1, lists::size),
     global("string", 1, 1, convert::string),
     global("int", 1, 1, convert::int),
@@ -45,6 +45,7 @@ pub(super) static FUNCTIONS: [Function; 52] = [
     global("bool", 1, 1, convert::bool),
     global("dyn", 1, 1, convert::dyn_),
     global("toJson", 1, 1, convert::to_json),
+    global("fromJson", 1, 1, convert::from_json),
     global("math.greatest", 1, MANY, lists::greatest),
     global("math.least", 1, MANY, lists::least),
     global("lists.range", 1, 1, lists::range),
@@ -78,6 +79,7 @@ pub(super) static FUNCTIONS: [Function; 52] = [
     method("first", 0, 0, lists::first),
     method("last", 0, 0, lists::last),
     method("slice", 2, 2, lists::slice),
+    method("merge", 1, 1, maps::merge),
     method("hasValue", 0, 0, optionals::has_value),
     method("value", 0, 0, optionals::value),
     method("add", 1, 1, quantities::add),

@@ -151,14 +151,22 @@ impl Quantity {
         Some(Self { nano: self.nano.checked_sub(other.nano)?, format })
     }
 
-    /// `percent` hundredths of it, rounded away from zero at nano and limited to the range. For CPU and memory follow
-    /// with [`Self::round_up_to_milli`] or [`Self::round_up_to_unit`]: nothing smaller can be allotted.
+    /// The sum as above, limited to the range.
     #[must_use]
-    pub fn scale_percent(self, percent: u64) -> Self {
-        let percent = i128::from(percent);
+    pub fn saturating_add(self, other: Self) -> Self {
+        let format = if self.nano == 0 { other.format } else { self.format };
+        Self { nano: self.nano.saturating_add(other.nano), format }
+    }
+
+    /// `percent` hundredths of it (any fraction of a percent down to nano), rounded away from zero at nano and limited to
+    /// the range; exact up to 1e18 percent. For CPU and memory follow with [`Self::round_up_to_milli`] or
+    /// [`Self::round_up_to_unit`]: nothing smaller can be allotted.
+    #[must_use]
+    pub fn scale_percent(self, percent: Self) -> Self {
+        const HUNDRED: i128 = 100 * UNIT;
         // Split, so that only a result out of range overflows and not the product on the way to it.
-        let whole = (self.nano / 100).saturating_mul(percent);
-        let part = divide_away_from_zero((self.nano % 100) * percent, 100);
+        let whole = (self.nano / HUNDRED).saturating_mul(percent.nano);
+        let part = divide_away_from_zero((self.nano % HUNDRED).saturating_mul(percent.nano), HUNDRED);
         Self { nano: whole.saturating_add(part), ..self }
     }
 

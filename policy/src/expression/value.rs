@@ -134,6 +134,22 @@ impl<'a> Val<'a> {
         }
     }
 
+    /// A value of its own; `None` where a number is beyond the range of double.
+    pub(super) fn built(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::number(Num::from_json(number)?),
+            Value::String(text) => Self::text(text),
+            Value::Array(items) => Self::list(items.iter().map(Self::built).collect::<Option<_>>()?),
+            Value::Object(map) => {
+                let entry =
+                    |(key, value): (&String, &Value)| Some((Text::Shared(Rc::from(key.as_str())), Self::built(value)?));
+                Self::Map(map.iter().map(entry).collect::<Option<_>>()?)
+            }
+        })
+    }
+
     /// A text that was built.
     pub(super) fn text(text: &str) -> Self {
         Self::Text(Text::Shared(Rc::from(text)))

@@ -79,6 +79,9 @@ fn every_growth_is_paid_for() {
         "list.map(i, long == long + '').size()",
         "toJson(list.map(i, long)).size()",
         "list.transformMapEntry(i, v, {string(i): long}).size() + list.map(i, long.size()).size()",
+        "fromJson('[' + list.map(i, '0').join(',') + ']').map(a, fromJson('[' + list.map(i, '[]').join(',') + ']'))",
+        "list.map(i, fromJson('\"' + long + '\"'))",
+        "list.map(i, list.transformMapEntry(i, v, {string(i): v}).merge({'x': i}))",
         // An operand that would decide does not make up for exhaustion.
         "list.map(a, list.map(b, 1)) == [] || true",
     ] {

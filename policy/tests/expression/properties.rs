@@ -73,6 +73,7 @@ fn source() -> impl Strategy<Value = String> {
             Just("orValue"),
             Just("join"),
             Just("flatten"),
+            Just("merge"),
         ];
         let global = prop_oneof![
             Just("string"),
@@ -81,6 +82,7 @@ fn source() -> impl Strategy<Value = String> {
             Just("double"),
             Just("bool"),
             Just("toJson"),
+            Just("fromJson"),
             Just("size"),
             Just("math.greatest"),
             Just("lists.range"),
@@ -183,7 +185,7 @@ proptest! {
             let again = Quantity::parse(&canonical);
             prop_assert_eq!(again, Ok(quantity));
             prop_assert_eq!(again.map(|quantity| quantity.canonical()), Ok(canonical));
-            quantity.scale_percent(1_000_000).round_up_to_milli().checked_add(quantity.round_up_to_unit());
+            quantity.scale_percent(Quantity::from_units(1_000_000)).round_up_to_milli().checked_add(quantity.round_up_to_unit());
         }
     }
 }

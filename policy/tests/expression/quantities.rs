@@ -76,17 +76,31 @@ fn zero_takes_the_suffix_of_the_other() {
 
 #[test]
 fn percentages() {
-    let cases = [("1", 5, "50m"), ("128Mi", 50, "64Mi"), ("3", 33, "990m"), ("1n", 1, "1n"), ("-1n", 1, "-1n")];
+    let cases = [
+        ("1", "5", "50m"),
+        ("128Mi", "50", "64Mi"),
+        ("3", "33", "990m"),
+        ("1n", "1", "1n"),
+        ("-1n", "1", "-1n"),
+        ("1", "2.5", "25m"),
+        ("1Gi", "0.1", "1073741824m"),
+        ("1", "0.000000001", "1n"),
+        ("8", "1000", "80"),
+        ("0", "1000", "0"),
+    ];
     for (text, percent, scaled) in cases {
-        assert_eq!(parse(text).scale_percent(percent).canonical(), scaled, "{percent} % of {text}");
+        assert_eq!(parse(text).scale_percent(parse(percent)).canonical(), scaled, "{percent} % of {text}");
     }
-    let five_percent = parse("100Mi").scale_percent(5);
+    let five_percent = parse("100Mi").scale_percent(parse("5"));
     assert_eq!(five_percent.round_up_to_unit().canonical(), "5Mi");
-    assert_eq!(parse("101").scale_percent(1).canonical(), "1010m");
-    assert_eq!(parse("101").scale_percent(1).round_up_to_unit().canonical(), "2");
+    assert_eq!(parse("101").scale_percent(parse("1")).canonical(), "1010m");
+    assert_eq!(parse("101").scale_percent(parse("1")).round_up_to_unit().canonical(), "2");
     assert_eq!(parse("10001u").round_up_to_milli().canonical(), "11m");
     assert_eq!(parse("-9.01").round_up_to_unit().canonical(), "-10");
     // Beyond the range it stays at its end.
-    let most = parse("100000000000E").scale_percent(u64::MAX);
-    assert!(most.scale_percent(u64::MAX) >= most);
+    let many = parse(&u64::MAX.to_string());
+    let most = parse("100000000000E").scale_percent(many);
+    assert!(most.scale_percent(many) >= most);
+    assert_eq!(most.saturating_add(most), most);
+    assert_eq!(parse("1Gi").saturating_add(parse("1")).canonical(), "1073741825");
 }
