@@ -4,6 +4,7 @@
 //! draft sidecar by sidecar, each wholly or not at all. User objects stay `serde_json::Value` throughout: what fedcar does
 //! not know survives because it is never looked at.
 
+mod adapt;
 mod apply;
 mod decide;
 mod difference;
@@ -13,8 +14,10 @@ mod foreign;
 mod handlers;
 mod lean;
 mod marker;
+mod overrides;
 mod patch;
 mod pod;
+mod pod_level;
 mod pod_security;
 mod reason;
 mod render;
@@ -24,6 +27,7 @@ mod restore;
 mod rollout;
 mod scope;
 mod selection;
+mod sizing;
 mod slot;
 mod valid;
 mod workload;

@@ -6,26 +6,33 @@
 mod application;
 mod container;
 mod definitions;
+mod duration;
 mod inject;
 mod name;
+pub(crate) mod overrides;
 mod pieces;
 mod reader;
 mod rules;
 mod selector;
 mod sidecar;
+mod sizing;
 mod variables;
 
 use serde_json::{Map, Value};
 
 pub use self::application::{Application, ContainerSelect, HANDLER_KINDS, HandlerOf, HandlerRewrite};
-pub use self::container::{Computable, Fallback, Form, InjectedContainer, JobFallback, Overridable, Position};
+pub use self::container::{
+    Computable, Fallback, Form, InjectedContainer, JobFallback, OWN_CONTAINER_KEYS, Overridable, Position,
+};
 pub use self::definitions::{Definition, Validation};
 pub use self::inject::Inject;
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
+pub use self::overrides::{Bounds, Override, OverrideType, Target};
 pub use self::pieces::{Piece, Pieces};
 pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
+pub use self::sizing::{Combine, Share, Sizing};
 use crate::read::Problem;
 
 /// The most bytes that the settings of one cluster may have as JSON. A `PolicyServer` keeps all settings in one `ConfigMap`

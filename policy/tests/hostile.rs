@@ -62,12 +62,20 @@ fn settings() -> Value {
                 "serviceAccounts": ["default"], "callers": {"users": ["jo"], "groups": ["g"]}, "workloads": ["Pod"],
             },
             "when": "${size(pod.spec.containers) > 0}",
+            "overrides": [
+                {"annotation": "n", "type": "integer", "min": 1, "max": 5, "default": 2, "sets": "containers.s.env.N.value"},
+                {"annotation": "o/t", "name": "t", "type": "string", "oneOf": ["x", "y"], "maxLength": 9},
+                {"annotation": "q", "type": "quantity", "min": "1Mi", "max": "1Gi", "sets": "containers.s.resources.limits.memory"},
+                {"annotation": "d", "type": "duration", "max": "1h"}, {"annotation": "j", "type": "json", "default": [{}]},
+            ],
             "rollout": {"salt": "r", "percent": 50, "previous": {"version": "0", "inject": {"labels": {"old": "yes"}}}},
             "inject": {
                 "containers": [{
                     "name": "s", "form": "sidecar", "fallback": {"form": "container", "jobs": "skip"}, "image": "s:1",
                     "position": {"before": ["x"], "after": ["y"]}, "ports": [{"containerPort": 1}],
                     "volumeMounts": [{"name": "v", "mountPath": "/v"}], "resources": {"limits": {"cpu": "1"}},
+                    "sizing": {"cpu": {"percentOfApplications": 5, "combine": "max", "min": "1m", "max": "1", "limitPercent": 200},
+                        "podLevel": "omit"},
                 }],
                 "volumes": [{"name": "v", "emptyDir": {}}], "labels": {"l": "${workload.name}"}, "annotations": {"a": "b"},
                 "pod": {"tolerations": [{"key": "k"}], "securityContext": {"fsGroup": 1}, "dnsConfig": {"options": [{"name": "n"}]}},
@@ -87,7 +95,7 @@ fn settings() -> Value {
 fn pod() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "web", "labels": {"a": "c"}, "annotations": {"a": "z"},
+        "metadata": {"name": "web", "labels": {"a": "c"}, "annotations": {"a": "z", "s.sidecar.fedcar.dev/n": "3", "o/t": "x", "s.sidecar.fedcar.dev/j": "{}"},
             "ownerReferences": [{"kind": "ReplicaSet", "name": "w", "controller": true}]},
         "spec": {
             "containers": [{
@@ -99,7 +107,7 @@ fn pod() -> Value {
             "volumes": [{"name": "v", "hostPath": {"path": "/"}}], "tolerations": [{"key": "t"}],
             "securityContext": {"fsGroup": 2}, "dnsConfig": {"options": [{"name": "n", "value": "1"}]},
             "hostNetwork": false, "os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/arch": "amd64"},
-            "serviceAccountName": "default",
+            "serviceAccountName": "default", "resources": {"requests": {"cpu": "8"}, "limits": {"cpu": "9"}},
         },
     })
 }

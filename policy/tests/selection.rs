@@ -207,10 +207,25 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// What an application team asks for comes behind everything that decides whether a sidecar is for the pod at all.
+fn override_cases() -> Vec<Case> {
+    let case = |row, expected, more: Value| {
+        let declared = json!({"overrides": [{"annotation": "n", "type": "integer"}]});
+        let asked = json!({"metadata": {"annotations": {"s.sidecar.fedcar.dev/n": "1.5"}}});
+        Case::new(row, expected).sidecar(merged(declared, &more)).pod(asked)
+    };
+    vec![
+        case("override", ("skipped", Reason::OverrideInvalid), json!({})),
+        case("override, required", ("denied", Reason::OverrideInvalid), json!({"mode": "required"})),
+        case("override, by document", ("denied", Reason::OverrideInvalid), json!({"onConflict": "deny"})),
+        case("override, behind when", ("skipped", Reason::ConditionFalse), json!({"mode": "required", "when": false})),
+    ]
+}
+
 #[test]
 fn the_table_holds_row_by_row() {
     let mut seen = BTreeSet::new();
-    for case in cases() {
+    for case in cases().into_iter().chain(override_cases()) {
         let reply = case.run();
         let told = &reply["report"]["sidecars"][0];
         let (result, reason) = case.expected;

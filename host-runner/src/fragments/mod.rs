@@ -11,6 +11,7 @@ mod shape;
 use std::collections::BTreeMap;
 
 use fedcar_policy::read::{Problem, child, describe, did_you_mean};
+use fedcar_policy::settings::OWN_CONTAINER_KEYS;
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar, Lifecycle, PodSpec, Volume, VolumeMount};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +38,9 @@ pub fn check(sidecar: &Value) -> Vec<Problem> {
 
 fn check_inject(inject: &Value, at: &str, problems: &mut Vec<Problem>) {
     check_items::<Container>(inject, at, "containers", problems);
+    for (index, container) in inject.get("containers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        check_field::<Container>(container, &format!("{at}/containers/{index}"), "fixed", problems);
+    }
     check_items::<Volume>(inject, at, "volumes", problems);
     check_field::<BTreeMap<String, String>>(inject, at, "labels", problems);
     check_field::<BTreeMap<String, String>>(inject, at, "annotations", problems);
@@ -48,6 +52,7 @@ fn check_inject(inject: &Value, at: &str, problems: &mut Vec<Problem>) {
         check_items::<EnvFromSource>(application, &at, "envFrom", problems);
         check_items::<VolumeMount>(application, &at, "volumeMounts", problems);
         check_field::<Lifecycle>(application, &at, "lifecycle", problems);
+        check_field::<Container>(application, &at, "set", problems);
     }
 }
 
@@ -57,8 +62,9 @@ fn check_items<T: DeserializeOwned + Serialize>(parent: &Value, at: &str, key: &
     for (index, item) in items.into_iter().flatten().enumerate() {
         if item.is_object() {
             let mut item = for_kubernetes(item, true);
-            if let (Value::Object(fields), "containers") = (&mut item, key) {
-                fields.retain(|name, _| !["form", "fallback", "position"].contains(&name.as_str()));
+            if let Value::Object(fields) = &mut item {
+                let own = if key == "containers" { &OWN_CONTAINER_KEYS[..] } else { &["position"][..] };
+                fields.retain(|name, _| !own.contains(&name.as_str()));
             }
             Fragment::new(format!("{at}/{key}/{index}"), item).check::<T>(problems);
         }
@@ -68,9 +74,11 @@ fn check_items<T: DeserializeOwned + Serialize>(parent: &Value, at: &str, key: &
 fn check_field<T: DeserializeOwned + Serialize>(parent: &Value, at: &str, key: &str, problems: &mut Vec<Problem>) {
     if let Some(value) = parent.get(key).filter(|value| value.is_object()) {
         let mut value = for_kubernetes(value, false);
-        if let (Value::Object(fields), "pod") = (&mut value, key) {
-            // The one field that a PodSpec must have and that has a place of its own in a Sidecar.
-            fields.entry("containers").or_insert_with(|| json!([]));
+        // The one field that such an object must have and that has a place of its own in a Sidecar.
+        match (&mut value, key) {
+            (Value::Object(fields), "pod") => drop(fields.entry("containers").or_insert_with(|| json!([]))),
+            (Value::Object(fields), "set" | "fixed") => drop(fields.entry("name").or_insert_with(|| json!("any"))),
+            _ => {}
         }
         Fragment::new(format!("{at}/{key}"), value).check::<T>(problems);
     }

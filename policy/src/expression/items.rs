@@ -119,7 +119,8 @@ impl Compiler<'_> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text can be a name in an expression.
+pub(crate) fn is_name(text: &str) -> bool {
     !text.starts_with(|first: char| first.is_ascii_digit())
         && !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

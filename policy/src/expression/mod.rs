@@ -39,6 +39,8 @@ use serde_json::Value;
 use ast::Node;
 use evaluate::{Evaluator, locate};
 use fault::{Exhausted, Fault, Problem};
+pub(crate) use items::is_name;
+pub(crate) use json::{JsonError, read as read_json};
 use parser::Parser;
 use value::Val;
 

@@ -30,7 +30,7 @@ pub(super) struct Requires {
 }
 
 /// The keys of `spec` that mean in a document what they mean in the settings (docs/settings.md).
-pub(super) const SETTINGS_KEYS: [&str; 13] = [
+pub(super) const SETTINGS_KEYS: [&str; 14] = [
     "version",
     "mode",
     "onConflict",
@@ -42,6 +42,7 @@ pub(super) const SETTINGS_KEYS: [&str; 13] = [
     "let",
     "validations",
     "rollout",
+    "overrides",
     "inject",
     "conflicts",
 ];

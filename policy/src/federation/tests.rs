@@ -384,7 +384,8 @@ fn each_key_that_is_passed_on_is_one_that_the_settings_know() {
         "let": [{"name": "team", "value": "${namespace.name}"}],
         "validations": [{"expression": "${let.team != ''}", "message": "a team"}],
         "rollout": {"salt": "r1", "percent": 20},
-        "inject": {"labels": {"agent": "yes"}},
+        "overrides": [{"annotation": "team", "type": "string", "default": "none"}],
+        "inject": {"labels": {"agent": "${overrides.team}"}},
         "conflicts": {"labels": "replace"},
     });
     assert!(SETTINGS_KEYS.iter().all(|key| spec.get(key).is_some()));

@@ -22,7 +22,7 @@ use super::reason::{Fault, Reason};
 use super::render::{Failure, Rendering};
 use super::restore::Removed;
 use super::slot::Slot;
-use super::{pod_security, valid};
+use super::{pod_level, pod_security, valid};
 use crate::settings::{Piece, Position, Rule, Sidecar};
 
 /// A sidecar on its way into a draft.
@@ -112,6 +112,7 @@ impl Fitting<'_, '_> {
         {
             self.faults.push("no container would be left".to_owned());
         }
+        self.faults.extend(pod_level::faults(self.draft, &self.containers));
         if let Some(level) = level {
             self.faults.extend(pod_security::pod_faults(level, self.draft));
         }

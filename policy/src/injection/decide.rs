@@ -6,6 +6,7 @@ use super::apply::{self, Placed};
 use super::difference::difference;
 use super::draft::{Draft, Trace};
 use super::marker::{self, Evidence, INJECTED, ORIGINAL};
+use super::overrides;
 use super::patch::Patch;
 use super::pod::PodView;
 use super::pod_security;
@@ -275,7 +276,8 @@ fn choose_one<'s>(
         warnings.push(format!("the rollout takes `{}` for the name of a CronJob", subject.workload.name));
     }
     let completes = subject.kind.completes() || subject.workload.completes();
-    match render::render(scope, subject.settings, version, completes) {
+    warnings.extend(overrides::unknown(sidecar, subject.pod.annotations()));
+    match render::render(scope, subject.settings, sidecar, version, completes) {
         Ok(rendering) => Ok(Choice { sidecar, report: told, ready: Some(Ready { version, rendering, required }) }),
         Err(failure) => not(fail(sidecar, failure, required, told, warnings)),
     }

@@ -75,6 +75,7 @@ reasons! {
         JobWithoutNativeSidecars => "job-without-native-sidecars", "the pod must complete and the cluster has no native sidecars";
         Conflict => "conflict", "the pod already has something else in its place";
         Invalid => "invalid", "the result would not be a valid pod";
+        OverrideInvalid => "override-invalid", "an annotation that overrides it has a value that does not fit";
         ValidationFailed => "validation-failed", "one of its validations does not hold for this pod";
         ExpressionFailed => "expression-failed", "one of its expressions has no value for this pod";
         TooLarge => "too-large", "what must be kept for the way back does not fit";

@@ -7,15 +7,15 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::fingerprint::Context;
-use super::handlers;
 use super::reason::Reason;
 use super::scope::{LISTS, RequestScope, With};
+use super::{adapt, handlers, overrides};
 use crate::expression::template::RenderError;
 use crate::expression::{Budget, Scope};
 use crate::read::describe;
 use crate::settings::{
     Application, Computable, Form, HandlerOf, HandlerRewrite, InjectedContainer, JobFallback, Overridable, Piece,
-    Position, Settings, Sidecar, Validation, Version,
+    Position, Settings, Sidecar, Sizing, Validation, Version,
 };
 
 /// What the expressions of one sidecar may cost for one pod; the largest catalogue entry spends a hundredth of it.
@@ -39,6 +39,7 @@ pub(super) struct RenderedContainer<'s> {
     pub(super) form: Form,
     pub(super) position: Cow<'s, Position>,
     pub(super) overridable: Option<&'s Overridable>,
+    pub(super) sizing: Option<&'s Sizing>,
     /// What stands whatever an override says.
     pub(super) fixed: Option<Value>,
     pub(super) piece: Piece<'s>,
@@ -91,12 +92,15 @@ pub(super) fn holds(sidecar: &Sidecar, request: &RequestScope<'_>) -> Result<boo
 pub(super) fn render<'s>(
     request: &RequestScope<'_>,
     settings: &Settings,
+    sidecar: &Sidecar,
     version: &'s Version,
     completes: bool,
 ) -> Result<Rendering<'s>, Failure> {
     let mut budget = Budget::new(EXPRESSION_UNITS);
-    let definitions = define(request, version, &mut budget)?;
-    let scope = With { outer: request, name: "let", value: &definitions };
+    let overrides = Value::Object(overrides::evaluate(&sidecar.overrides, request.pod().annotations())?);
+    let request_with_overrides = With { outer: request, name: "overrides", value: &overrides };
+    let definitions = define(&request_with_overrides, version, &mut budget)?;
+    let scope = With { outer: &request_with_overrides, name: "let", value: &definitions };
     validate(&version.validations, &scope, &mut budget)?;
     let inject = &version.inject;
     let mut rendering = Rendering::default();
@@ -117,10 +121,12 @@ pub(super) fn render<'s>(
             form,
             position: position.clone(),
             overridable: container.overridable.as_ref(),
+            sizing: container.sizing.as_ref(),
             fixed: fixed.clone(),
             piece: in_form(piece, container, form, settings),
         }));
     }
+    adapt::containers(&mut rendering.containers, request, &sidecar.overrides, &overrides)?;
     rendering.volumes = inject.volumes.render(&scope, &mut budget)?;
     rendering.labels = inject.labels.render(&scope, &mut budget)?;
     rendering.annotations = inject.annotations.render(&scope, &mut budget)?;
@@ -150,7 +156,7 @@ pub(super) fn render<'s>(
 }
 
 /// The values of `let`, each made with those before it.
-fn define(request: &RequestScope<'_>, version: &Version, budget: &mut Budget) -> Result<Value, Failure> {
+fn define(request: &dyn Scope, version: &Version, budget: &mut Budget) -> Result<Value, Failure> {
     let mut values = Value::Object(Map::new());
     for definition in &version.definitions {
         let scope = With { outer: request, name: "let", value: &values };

@@ -65,6 +65,10 @@ impl<'a> RequestScope<'a> {
         }
     }
 
+    pub(super) fn pod(&self) -> PodView<'_> {
+        PodView(&self.pod)
+    }
+
     /// The user's own containers of one list, each with its name; of two of one name the one that counts.
     pub(super) fn own(&self, list: &str) -> impl Iterator<Item = (&str, &Value)> {
         let mut seen = BTreeSet::new();

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::pieces::{Pieces, compile};
-use super::{Known, variables};
+use super::{Known, Sizing, variables};
 use crate::expression::template::Template;
 use crate::read::{Node, Problems};
 
@@ -18,6 +18,8 @@ pub struct InjectedContainer {
     pub position: Computable<Position>,
     /// What a container of this name that the user has written may override.
     pub overridable: Option<Overridable>,
+    /// Requests that follow those of the applications.
+    pub sizing: Option<Sizing>,
     /// What stands whatever an override says: part of a container, laid over the rest.
     pub fixed: Option<Template>,
     /// The container itself: a list, because `when` and `forEach` make none or several of it.
@@ -78,6 +80,9 @@ pub struct Position {
     /// It stands after these.
     pub after: Vec<String>,
 }
+
+/// The keys of an injected container that say how it is put in; all others are Kubernetes'.
+pub const OWN_CONTAINER_KEYS: [&str; 6] = ["form", "fallback", "position", "overridable", "fixed", "sizing"];
 
 /// The forms by name.
 const FORMS: [(&str, Form); 3] = [("sidecar", Form::Sidecar), ("init", Form::Init), ("container", Form::Container)];
@@ -145,7 +150,6 @@ impl InjectedContainer {
     }
 
     pub(super) fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
-        const OURS: [&str; 5] = ["form", "fallback", "position", "overridable", "fixed"];
         let Some(map) = node.value.as_object() else {
             node.fields(problems);
             return None;
@@ -160,6 +164,7 @@ impl InjectedContainer {
         };
         let fallback = field("fallback").and_then(|node| Fallback::read(&node, problems)).unwrap_or_default();
         let position = field("position").and_then(|node| Computable::read(&node, known, problems, Position::read));
+        let sizing = field("sizing").and_then(|node| Sizing::read(&node, problems));
         let fixed = field("fixed").and_then(|node| {
             node.entries(problems)?;
             compile(node.value, &node.pointer, "", &variables::VERSION, known, problems)
@@ -167,7 +172,7 @@ impl InjectedContainer {
         let overridable = field("overridable").and_then(|node| Overridable::read(node, map, problems));
         let mut container: Map<String, Value> = map
             .iter()
-            .filter(|(key, _)| !OURS.contains(&key.as_str()))
+            .filter(|(key, _)| !OWN_CONTAINER_KEYS.contains(&key.as_str()))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         for required in ["name", "image"] {
@@ -197,7 +202,7 @@ impl InjectedContainer {
             }
         }
         let position = position.unwrap_or(Computable::Fixed(Position::default()));
-        Some(Self { form: form?, fallback, position, overridable, fixed, pieces })
+        Some(Self { form: form?, fallback, position, overridable, sizing, fixed, pieces })
     }
 }
 

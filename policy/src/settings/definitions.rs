@@ -4,6 +4,7 @@
 
 use super::pieces::compile;
 use super::{Known, variables};
+use crate::expression::is_name;
 use crate::expression::template::{Condition, Template};
 use crate::read::{Node, Problems, child};
 
@@ -103,8 +104,7 @@ pub(super) fn read_condition(
 /// A name that can stand behind a dot in an expression.
 fn read_identifier(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     let name = node.filled_text(problems)?;
-    let first = name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    if !first || !name.chars().all(|one| one.is_ascii_alphanumeric() || one == '_') {
+    if !is_name(name) {
         problems
             .add(&node.pointer, format!("expected a name such as `statusPort` (letters, digits, `_`), found `{name}`"));
         return None;

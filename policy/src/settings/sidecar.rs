@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::container::read_names;
 use super::definitions::{Definition, Validation, read_condition};
 use super::inject::Inject;
-use super::{ConflictRules, Known, Selector, is_dns_label, variables};
+use super::{ConflictRules, Known, Override, Selector, is_dns_label, overrides, variables};
 use crate::digest::hex;
 use crate::expression::template::Condition;
 use crate::injection::WorkloadKind;
@@ -35,6 +35,8 @@ pub struct Sidecar {
     pub when: Option<Condition>,
     /// What it brings, by version.
     pub versions: Versions,
+    /// What an application team may adapt by annotations.
+    pub overrides: Vec<Override>,
     /// What happens where something else is already there.
     pub conflicts: ConflictRules,
     /// Whether an expression of it reads the labels of the namespace.
@@ -206,6 +208,7 @@ impl Sidecar {
             fields.optional("os").map_or_else(|| vec!["linux".to_owned()], |node| read_names(Some(node), problems));
         let architectures = read_names(fields.optional("architectures"), problems);
         let matching = Match::read(fields.optional("match"), problems);
+        let overrides = overrides::read(fields.optional("overrides"), node.value, problems);
         let conflicts = fields.optional("conflicts").and_then(|node| ConflictRules::read(&node, problems));
 
         set_sidecar(known, name.unwrap_or_default(), version);
@@ -233,6 +236,7 @@ impl Sidecar {
             matching,
             when,
             versions,
+            overrides,
             conflicts: conflicts.unwrap_or_default(),
             reads_namespace,
         })

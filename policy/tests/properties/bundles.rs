@@ -50,6 +50,14 @@ fn container(name: &'static str) -> Json {
                 json!([{"forEach": "${pod.spec.containers}", "as": "one", "when": "${one.name != 'web'}", "x": "${one.name}"}]),
             ]),
         ),
+        (
+            "sizing",
+            30,
+            one_of(&[
+                json!({"cpu": {"percentOfApplications": 7.5, "max": "1", "limitPercent": 150}, "podLevel": "omit"}),
+                json!({"memory": {"percentOfApplications": 10, "combine": "max", "min": "1Mi", "max": "512Mi"}}),
+            ]),
+        ),
         ("ports", 20, one_of(&[json!([{"containerPort": 4317}]), json!([{"containerPort": 9000, "name": "m"}])])),
         (
             "resources",
@@ -221,6 +229,26 @@ fn inject() -> Json {
     ])
 }
 
+/// One value for labels, and two that are set in a container where the sidecar has it.
+fn overrides() -> Json {
+    just(json!([
+        {"annotation": "level", "type": "string", "maxLength": 8},
+        {"annotation": "cpu", "type": "quantity", "max": "2", "sets": "containers.agent.resources.requests.cpu"},
+        {"annotation": "workers", "type": "integer", "default": 2, "sets": "containers.agent.env.WORKERS.value"},
+    ]))
+}
+
+fn with_fitting_overrides(mut sidecar: Value) -> Value {
+    let containers = sidecar["inject"]["containers"].as_array().into_iter().flatten();
+    let has_agent = containers.filter(|one| one["name"] == "agent").count() > 0;
+    for one in sidecar.get_mut("overrides").and_then(Value::as_array_mut).into_iter().flatten() {
+        if !has_agent {
+            one.as_object_mut().unwrap().remove("sets");
+        }
+    }
+    sidecar
+}
+
 fn conflicts() -> Json {
     let named = || one_of(&["reject", "keep", "replace", "rename"].map(Value::from));
     let unnamed = || one_of(&["reject", "keep", "replace", "replace"].map(Value::from));
@@ -260,8 +288,11 @@ fn sidecar(name: &'static str) -> Json {
         ),
         ("validations", 10, just(json!([{"expression": "${applications.size() > 1}", "message": "${let.name}"}]))),
         ("inject", 100, inject()),
+        ("overrides", 40, overrides()),
         ("conflicts", 90, conflicts()),
     ])
+    .prop_map(with_fitting_overrides)
+    .boxed()
 }
 
 /// Valid settings.

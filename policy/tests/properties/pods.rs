@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::strategy::{Json, just, list, map, object, one_of, or_null, some_of, unknown};
+use super::strategy::{Json, extend, just, list, map, object, one_of, or_null, some_of, unknown};
 use crate::support::{KINDS, wrap};
 
 const TEXTS: [&str; 4] = ["", "x", "a much longer text, with \"quotes\"", "$(OTHER)"];
@@ -88,6 +88,11 @@ fn container(name: &'static str, sidecar: bool) -> Json {
 fn metadata() -> Json {
     let labels = map(&["app", "tier", "otel", "pod-template-hash", "sidecar.fedcar.dev/nobody"], &text());
     let annotations = map(&["note", "linkerd.io/proxy-version", "a.example/with~tilde", "seen"], &text());
+    let asked = one_of(&["1", "3", "250m", "info"].map(Value::from));
+    let asked =
+        map(&["one.sidecar.fedcar.dev/cpu", "one.sidecar.fedcar.dev/workers", "two.sidecar.fedcar.dev/lvl"], &asked);
+    let annotations = (annotations, prop_oneof![3 => just(json!({})), 1 => asked]);
+    let annotations = annotations.prop_map(|(annotations, asked)| extend(annotations, asked)).boxed();
     let owner = |kind: &str, name: &str| json!([{"apiVersion": "v1", "kind": kind, "name": name, "uid": "u", "controller": true, "unknownInOwner": 1}]);
     let owners = one_of(&[
         owner("ReplicaSet", "web-x"),

@@ -20,7 +20,7 @@ const PLACEHOLDER: &str = "auto";
 
 impl Fitting<'_, '_> {
     pub(super) fn containers(&mut self, containers: Vec<RenderedContainer<'_>>) -> Result<(), Fault> {
-        for RenderedContainer { form, position, overridable, fixed, mut piece } in containers {
+        for RenderedContainer { form, position, overridable, fixed, mut piece, .. } in containers {
             let list = if form == Form::Container { "containers" } else { "initContainers" };
             let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let theirs = overridable.and_then(|overridable| Some((overridable, self.written_by_user(&name)?)));
