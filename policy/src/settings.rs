@@ -130,11 +130,13 @@ pub(crate) struct Known {
     values: Map<String, Value>,
     /// What `let` will hold where it is read next.
     defined: Vec<String>,
+    /// What all sidecars share of it.
+    shared: Vec<Definition>,
 }
 
 impl Known {
     fn new(values: Map<String, Value>) -> Self {
-        Self { values, defined: Vec::new() }
+        Self { values, defined: Vec::new(), shared: Vec::new() }
     }
 
     fn define(&mut self, names: Vec<String>) {

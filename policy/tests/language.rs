@@ -126,6 +126,34 @@ fn definitions_are_worked_out_in_order_and_checked_by_name() {
 }
 
 #[test]
+fn definitions_can_be_shared_and_cost_only_those_who_read_them() {
+    let mut settings = settings(&[
+        json!({"name": "one", "inject": {"labels": {"a": "${let.second}"}}}),
+        json!({"name": "two", "inject": {"labels": {"b": "fine"}}}),
+    ]);
+    settings["let"] = json!([
+        {"name": "first", "value": "${pod.metadata.name}"},
+        {"name": "second", "value": "${let.first}-2"},
+        {"name": "broken", "value": "${pod.spec.nothing}"},
+    ]);
+    let injected = inject(&settings, &pod(json!({"containers": [app()]})));
+    assert_eq!(injected["metadata"]["labels"], json!({"a": "p-2", "b": "fine"}));
+    let digests = |injected: &Value| {
+        let marker: Value =
+            serde_json::from_str(injected["metadata"]["annotations"]["fedcar.dev/injected"].as_str().unwrap()).unwrap();
+        [&marker["sidecars"]["one"]["digest"], &marker["sidecars"]["two"]["digest"]].map(Value::to_string)
+    };
+    let before = digests(&injected);
+    settings["let"][0]["value"] = json!("${workload.name}");
+    let after = digests(&inject(&settings, &pod(json!({"containers": [app()]}))));
+    assert_ne!(before[0], after[0]);
+    assert_eq!(before[1], after[1]);
+    settings["sidecars"][0]["let"] = json!([{"name": "first", "value": 1}]);
+    settings["let"][2]["value"] = json!("${sidecar.name} ${overrides.x}");
+    assert_eq!(problems(&settings).len(), 3, "{:?}", problems(&settings));
+}
+
+#[test]
 fn validations_say_why_a_sidecar_is_left_out() {
     let sidecar = json!({"name": "s", "inject": {"labels": {"a": "b"}}, "validations": [
         {"expression": "${!applications.exists(c, c.?securityContext.?runAsUser.orValue(0) == 1337)}",

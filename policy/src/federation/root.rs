@@ -14,7 +14,7 @@ pub(super) struct Root {
     pub(super) members: Vec<Member>,
     pub(super) variables: Map<String, Value>,
     pub(super) trust_domain: Option<Value>,
-    /// `onFault`, `namespaceLabels` and `protectedNamespaces`: the settings take them as they are and judge them.
+    /// `onFault`, `namespaceLabels`, `protectedNamespaces` and `let`: the settings take them as they are and judge them.
     pub(super) settings: Map<String, Value>,
 }
 
@@ -24,7 +24,7 @@ impl Root {
         let trust_domain = fields.optional("trustDomain").map(|node| node.value.clone());
         let variables = fields.optional("variables").and_then(|node| member::variables(&node, problems));
         let mut settings = Map::new();
-        for key in ["onFault", "namespaceLabels", "protectedNamespaces"] {
+        for key in ["onFault", "namespaceLabels", "protectedNamespaces", "let"] {
             settings.extend(fields.optional(key).map(|node| (key.to_owned(), node.value.clone())));
         }
         let mut members: Vec<Member> = Vec::new();

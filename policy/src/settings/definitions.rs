@@ -9,12 +9,14 @@ use crate::expression::template::{Condition, Template};
 use crate::read::{Node, Problems, child};
 
 /// A value with a name: `let.NAME` in every expression behind it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Definition {
     /// A CEL identifier, unique in the sidecar.
     pub name: String,
     /// Its value; absent values are left out of `let`.
     pub value: Template,
+    /// The value as it was written, with the keys of its objects sorted.
+    pub(super) written: String,
 }
 
 /// Something that must hold for a pod, or the sidecar is not injected.
@@ -27,29 +29,47 @@ pub struct Validation {
 }
 
 impl Definition {
-    /// Reads `let`; the names become known to the templates that are read afterwards.
-    pub(super) fn read_all(node: Option<Node<'_>>, known: &mut Known, problems: &mut Problems) -> Vec<Self> {
-        known.define(Vec::new());
-        let items = node.and_then(|node| node.items(problems)).unwrap_or_default();
-        let mut definitions: Vec<Self> = Vec::with_capacity(items.len());
-        for item in items {
-            let definition = Self::read(&item, known, problems);
-            if let Some(twice) = definition.as_ref().filter(|new| definitions.iter().any(|one| one.name == new.name)) {
-                problems.add(child(&item.pointer, "name"), format!("`{}` is there twice", twice.name));
+    /// Reads a `let` that stands behind others; the names become known to the templates that are read afterwards.
+    pub(super) fn read_all(
+        node: Option<Node<'_>>,
+        earlier: &[Self],
+        names: &[&str],
+        known: &mut Known,
+        problems: &mut Problems,
+    ) -> Vec<Self> {
+        let mut defined: Vec<String> = earlier.iter().map(|one| one.name.clone()).collect();
+        known.define(defined.clone());
+        let mut definitions: Vec<Self> = Vec::new();
+        for item in node.and_then(|node| node.items(problems)).unwrap_or_default() {
+            let Some(definition) = Self::read(&item, names, known, problems) else { continue };
+            if defined.contains(&definition.name) {
+                problems.add(child(&item.pointer, "name"), format!("`{}` is there twice", definition.name));
             }
-            definitions.extend(definition);
-            known.define(definitions.iter().map(|one| one.name.clone()).collect());
+            defined.push(definition.name.clone());
+            definitions.push(definition);
+            known.define(defined.clone());
         }
         definitions
     }
 
-    fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &Node<'_>, names: &[&str], known: &Known, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let name = fields.required("name", problems).and_then(|node| read_identifier(&node, problems));
         let value = fields.required("value", problems);
-        let value = value.and_then(|node| compile(node.value, &node.pointer, "", &variables::VERSION, known, problems));
+        let written = value.as_ref().map(|node| {
+            let mut value = node.value.clone();
+            value.sort_all_objects();
+            value.to_string()
+        });
+        let value = value.and_then(|node| compile(node.value, &node.pointer, "", names, known, problems));
         fields.finish(problems);
-        Some(Self { name: name?, value: value? })
+        Some(Self { name: name?, value: value?, written: written? })
+    }
+
+    /// Whether the text of an expression may read it.
+    pub(super) fn is_read_by(&self, expression: &str) -> bool {
+        let after = |rest: &str| rest.trim_start_matches(['.', '?']).starts_with(&self.name);
+        expression.split("let").skip(1).any(|rest| rest.starts_with('[') || (rest.starts_with('.') && after(rest)))
     }
 
     /// Whether the text of its expressions passes a test.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::container::read_names;
 use super::sidecar::read_name;
-use super::{Cluster, Guardrail, Known, Match, Mode, OnFault, Origin, Settings, Sidecar};
+use super::{Cluster, Definition, Guardrail, Known, Match, Mode, OnFault, Origin, Settings, Sidecar, variables};
 use crate::read::{Node, Problem, Problems, did_you_mean};
 
 const SCHEMA_VERSION: u64 = 1;
@@ -35,6 +35,7 @@ fn read_all(root: &Node<'_>, problems: &mut Problems) -> Option<Settings> {
         values.insert(name.to_owned(), value);
     }
     let mut known = Known::new(values);
+    known.shared = Definition::read_all(fields.optional("let"), &[], &variables::SHARED, &mut known, problems);
     let cluster = cluster_node.and_then(|node| read_cluster(&node, problems));
     let revision = federation_node.and_then(|node| read_revision(&node, problems)).unwrap_or_default();
     let faults = [("allow", OnFault::Allow), ("deny", OnFault::Deny)];

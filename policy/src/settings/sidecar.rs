@@ -132,7 +132,8 @@ pub struct Rollout {
 pub struct Version {
     /// The version as its document says it.
     pub version: String,
-    /// The first 16 hex digits of the SHA-256 of its [`PARTS`], with the keys of their objects sorted.
+    /// The first 16 hex digits of the SHA-256 of its [`PARTS`], with the keys of their objects sorted, and of the shared
+    /// definitions that they read.
     pub digest: String,
     /// What is worked out once for each pod, in order.
     pub definitions: Vec<Definition>,
@@ -276,11 +277,22 @@ impl Version {
             hash.update(if part == "inject" { "" } else { part });
             hash.update(value.to_string());
         }
-        let digest = hex(hash.finalize().get(..8).unwrap_or_default());
-        let definitions = Definition::read_all(definitions, known, problems);
+        let shared = known.shared.clone();
+        let definitions = Definition::read_all(definitions, &shared, &variables::VERSION, known, problems);
         let validations = Validation::read_all(validations, known, problems);
         let inject = inject.and_then(|node| Inject::read(&node, known, problems));
-        Some(Self { version: version.to_owned(), digest, definitions, validations, inject: inject? })
+        let mut this =
+            Self { version: version.to_owned(), digest: String::new(), definitions, validations, inject: inject? };
+        // What it does not read costs nothing.
+        for one in shared.into_iter().rev() {
+            if this.any_expression(&|expression| one.is_read_by(expression)) {
+                hash.update(&one.name);
+                hash.update(&one.written);
+                this.definitions.insert(0, one);
+            }
+        }
+        this.digest = hex(hash.finalize().get(..8).unwrap_or_default());
+        Some(this)
     }
 
     /// Whether the text of any expression in here passes a test.

@@ -3,6 +3,9 @@
 /// In the sidecar's own `when`: what is known of a request.
 pub(super) const REQUEST: [&str; 9] =
     ["cluster", "federation", "vars", "sidecar", "pod", "workload", "namespace", "applications", "handlers"];
+/// In what all sidecars share.
+pub(super) const SHARED: [&str; 9] =
+    ["cluster", "federation", "vars", "pod", "workload", "namespace", "applications", "handlers", "let"];
 /// In what one version of it brings.
 pub(super) const VERSION: [&str; 11] = [
     "cluster",
