@@ -2,13 +2,25 @@
 
 use fedcar_policy::expression::Scope;
 use fedcar_policy::expression::template::Template;
-use fedcar_policy::settings::{Form, InjectedContainer, Rule, Settings, Sidecar, Version};
+use fedcar_policy::settings::{Computable, Form, InjectedContainer, Rule, Settings, Sidecar, Version};
 use serde_json::{Map, Value, json};
 
 use super::{Proof, cel};
 
 /// The variables of expressions (docs/expressions.md). Of these, the first four are known before any request.
-const NAMES: [&str; 7] = ["cluster", "federation", "vars", "sidecar", "pod", "workload", "namespace"];
+const NAMES: [&str; 11] = [
+    "cluster",
+    "federation",
+    "vars",
+    "sidecar",
+    "pod",
+    "workload",
+    "namespace",
+    "applications",
+    "handlers",
+    "let",
+    "overrides",
+];
 
 /// A container that must be there.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,8 +64,8 @@ pub(super) fn demands(
         .filter_map(|(container, source)| {
             let name = constant(source.get("name")?, &known)?;
             let image = match proof {
-                Proof::Image => image(source.get("image")?, &known),
-                Proof::Name | Proof::Nothing => Image::Any,
+                Proof::Image if !image_varies(sidecar, container, source, &name) => image(source.get("image")?, &known),
+                Proof::Image | Proof::Name | Proof::Nothing => Image::Any,
             };
             let list = list(container, settings.cluster.native_sidecars);
             demand(sidecar.conflicts.containers, list, name, image)
@@ -61,11 +73,23 @@ pub(super) fn demands(
         .collect()
 }
 
-/// The list in which a container stands (docs/settings.md, `form` and `fallback`).
+/// Whether a user-written container, an annotation or a fixed part can bring another image.
+fn image_varies(sidecar: &Sidecar, container: &InjectedContainer, source: &Value, name: &str) -> bool {
+    let by_user = container.overridable.as_ref().is_some_and(|overridable| overridable.allows("image"));
+    let by_annotation = sidecar
+        .overrides
+        .iter()
+        .filter_map(|one| one.sets.as_ref())
+        .any(|sets| sets.container == name && sets.path.first().is_some_and(|key| key == "image"));
+    by_user || by_annotation || source.pointer("/fixed/image").is_some()
+}
+
+/// The lists in which a container may stand (docs/settings.md, `form` and `fallback`).
 fn list(container: &InjectedContainer, native_sidecars: bool) -> &'static [&'static str] {
     let form = match container.form {
-        Form::Sidecar if !native_sidecars => container.fallback.form,
-        form => form,
+        Computable::Fixed(Form::Sidecar) if !native_sidecars => container.fallback.form,
+        Computable::Fixed(form) => form,
+        Computable::Computed(_) => return &["containers", "initContainers"],
     };
     match form {
         Form::Container => &["containers"],

@@ -131,8 +131,14 @@ fn versions(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result<Vec<Ve
 fn is_injected(plan: &Plan<'_>, part: &str, key: &str) -> bool {
     sources(plan, "sidecars").iter().any(|sidecar| {
         ["/inject", "/rollout/previous/inject"].iter().any(|inject| {
-            let injected = sidecar.pointer(inject).and_then(|inject| inject.get(part));
-            injected.is_some_and(|injected| injected.get(key).is_some())
+            let Some(inject) = sidecar.pointer(inject) else { return false };
+            // A whole map or list by an expression may hold any key.
+            let injected = inject.get(part).is_some_and(|map| map.is_string() || map.get(key).is_some());
+            let removed = inject.pointer(&format!("/remove/{part}")).is_some_and(|keys| match keys {
+                Value::Array(keys) => keys.iter().filter_map(Value::as_str).any(|one| one == key || one.contains("${")),
+                keys => keys.is_string(),
+            });
+            injected || removed
         })
     })
 }
