@@ -130,17 +130,22 @@ pub(crate) struct Known {
     values: Map<String, Value>,
     /// What `let` will hold where it is read next.
     defined: Vec<String>,
+    /// What of it is the same for every pod.
+    constants: Vec<(String, Value)>,
     /// What all sidecars share of it.
     shared: Vec<Definition>,
 }
 
 impl Known {
     fn new(values: Map<String, Value>) -> Self {
-        Self { values, defined: Vec::new(), shared: Vec::new() }
+        Self { values, defined: Vec::new(), constants: Vec::new(), shared: Vec::new() }
     }
 
-    fn define(&mut self, names: Vec<String>) {
-        self.defined = names;
+    /// What `let` holds for what is read next.
+    fn define(&mut self, definitions: &[&Definition]) {
+        self.defined = definitions.iter().map(|one| one.name.clone()).collect();
+        let constant = |one: &&Definition| Some((one.name.clone(), one.value.constant()?.clone()));
+        self.constants = definitions.iter().filter_map(constant).collect();
     }
 
     /// Whether the cluster runs `restartPolicy: Always` in init containers.
@@ -153,6 +158,11 @@ impl Known {
 impl crate::expression::Scope for Known {
     fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
+    }
+
+    fn known_field(&self, name: &str, field: &str) -> Option<&Value> {
+        let defined = (name == "let").then(|| self.constants.iter().find(|(one, _)| one == field));
+        defined.flatten().map(|(_, value)| value)
     }
 
     fn fields(&self, name: &str) -> Option<&[String]> {

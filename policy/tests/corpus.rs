@@ -12,13 +12,16 @@
 )]
 
 mod support;
+#[path = "../../tests/src/parity/unknown_fields.rs"]
+mod unknown_fields;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{KINDS, admit, patched, places, prepare, restored};
+use support::{KINDS, admit, patched, prepare, restored};
+use unknown_fields::{lost, with_unknown_fields};
 
 /// Name and object, from `policy/tests/corpus` and from the shared corpus.
 fn corpus() -> Vec<(String, Value)> {
@@ -82,38 +85,6 @@ fn heavy() -> Value {
     ])
 }
 
-/// Puts a field that fedcar has never heard of into every object of a pod or workload.
-fn with_unknown_fields(value: &Value) -> Value {
-    let mut value = value.clone();
-    for place in places(&value) {
-        // What stands below these is the user's own map, where every key has a meaning.
-        let is_map = ["labels", "annotations", "matchLabels", "nodeSelector", "limits", "requests"];
-        if is_map.iter().any(|map| place.contains(&format!("/{map}"))) {
-            continue;
-        }
-        if let Some(Value::Object(map)) = value.pointer_mut(&place) {
-            map.insert("fieldOfTomorrow".to_owned(), json!({"at": place, "amount": support::parse("1.10")}));
-        }
-    }
-    value
-}
-
-/// Every `fieldOfTomorrow`, by the place for which it was written.
-fn unknown_fields(value: &Value) -> Vec<String> {
-    let mut found: Vec<_> = places(value)
-        .iter()
-        .filter(|place| place.ends_with("/fieldOfTomorrow"))
-        .map(|place| {
-            // With sorted keys, as in the record.
-            let mut field = value.pointer(place).unwrap().clone();
-            field.sort_all_objects();
-            field.to_string()
-        })
-        .collect();
-    found.sort();
-    found
-}
-
 #[test]
 fn the_promises_hold_for_every_object_of_the_corpus() {
     let mut counts = BTreeMap::<(String, String), usize>::new();
@@ -135,12 +106,9 @@ fn the_promises_hold_for_every_object_of_the_corpus() {
                     *counts.entry((object["kind"].as_str().unwrap().to_owned(), what)).or_default() += 1;
                     assert!(reply["code"] == "injected" || reply["code"] == "skipped", "{name}: {reply:#}");
                     let once = patched(&object, &reply);
-                    let kept = unknown_fields(&once);
                     // What is replaced as a whole takes its inside with it, into the record.
                     let record = support::pod_of(&once)["metadata"]["annotations"]["fedcar.dev/original"].as_str();
-                    for field in unknown_fields(&object).iter().filter(|field| !kept.contains(field)) {
-                        assert!(record.is_some_and(|record| record.contains(field)), "{name}: {field}");
-                    }
+                    assert_eq!(lost(&object, &once, record), Vec::<String>::new(), "{name}");
                     let again = admit(&prepared, &once);
                     assert_eq!(again.get("patch"), None, "{name}: {again:#}");
                     if reply["code"] == "injected" {

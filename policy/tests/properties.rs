@@ -280,7 +280,15 @@ proptest! {
             deed.apply(&mut once);
             deed.apply(&mut expected);
         }
-        prop_assert_eq!(without_empty(&restored(&once)), without_empty(&expected), "{:#}", once);
+        let restored = restored(&once);
+        let [mut restored, mut expected] = [without_empty(&restored), without_empty(&expected)];
+        // Where the only item of a list was taken out, nothing tells on which side of it others have put theirs.
+        if only_item_was_taken(&once) {
+            for object in [&mut restored, &mut expected] {
+                sort_init_containers(pod_mut(object));
+            }
+        }
+        prop_assert_eq!(restored, expected, "{:#}", once);
     }
 
     #[test]
@@ -390,6 +398,18 @@ fn the_generators_reach_what_the_promises_are_about() {
         ("something replaced", 60),
     ] {
         assert!(counts.get(word).is_some_and(|count| *count >= least), "{word}: {counts:#?}");
+    }
+}
+
+fn only_item_was_taken(object: &Value) -> bool {
+    let original = &pod_of(object)["metadata"]["annotations"]["fedcar.dev/original"];
+    let record: Value = original.as_str().map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
+    record["removed"].as_array().into_iter().flatten().any(|item| item["neighbours"] == json!({}))
+}
+
+fn sort_init_containers(pod: &mut Value) {
+    if let Some(items) = pod.pointer_mut("/spec/initContainers").and_then(Value::as_array_mut) {
+        items.sort_by_key(|item| text(item, "name").to_owned());
     }
 }
 

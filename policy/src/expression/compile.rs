@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::ast::Node;
+use super::ast::{Kind, Node};
 use super::suggest::nearest;
 use super::template::{Part, TemplateProblem, Test, pointer_token, price};
 use super::text::{Piece, Source, split};
@@ -124,6 +124,15 @@ impl<'n> Compiler<'n> {
 
     /// Fields of a name whose fields are known must be among them.
     fn check_fields(&mut self, node: &Node, source: &Source, known: &dyn Scope) {
+        if let Kind::Name(name) = &node.kind
+            && known.fields(name).is_some()
+        {
+            let message = join(&["`", name, "` is read by its fields only"]);
+            let hint = Some(join(&["write `", name, ".NAME`"]));
+            let offset = node.offset as usize;
+            self.expression_problem(source.start, &ExprError { message, offset, hint });
+            return;
+        }
         if let Some((name, field)) = node.kind.field_of_name()
             && let Some(fields) = known.fields(name)
             && !fields.iter().any(|one| one == field)
@@ -137,7 +146,9 @@ impl<'n> Compiler<'n> {
             let offset = node.offset as usize;
             self.expression_problem(source.start, &ExprError { message, offset, hint: Some(hint) });
         }
-        for (child, _) in node.kind.children() {
+        // The name itself has just been looked at.
+        let of_name = node.kind.field_of_name().is_some();
+        for (child, _) in node.kind.children().into_iter().filter(|_| !of_name) {
             self.check_fields(child, source, known);
         }
     }

@@ -4,6 +4,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use super::ast::{Element, Entry, Kind, Node};
 use super::fault::{Fault, Problem};
 use super::functions::Function;
@@ -46,6 +48,9 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             Kind::List(elements) => self.list(elements, node),
             Kind::Map(entries) => self.map(entries, node),
             Kind::Select { target, field, optional } => {
+                if let Some(found) = self.worked_out(target, field, node)? {
+                    return resolve(found.map(Val::from_json), *optional, || no_key(field, node));
+                }
                 let target = self.evaluate(target)?;
                 self.select(target, field, *optional, node)
             }
@@ -55,6 +60,9 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 self.index(target, &index, *optional, node)
             }
             Kind::Has { target, field } => {
+                if let Some(found) = self.worked_out(target, field, node)? {
+                    return Ok(Val::Bool(found.is_some()));
+                }
                 let target = self.evaluate(target)?;
                 self.has(&target, field, node)
             }
@@ -155,6 +163,19 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             built.extend(present(value, entry.optional, node)?.map(|value| (key, value)));
         }
         Ok(Val::Map(Rc::from(built)))
+    }
+
+    /// A field that the scope works out only when it is read.
+    fn worked_out(&mut self, target: &Node, field: &str, node: &Node) -> Result<Option<Option<&'a Value>>, Fault> {
+        let Kind::Name(name) = &target.kind else { return Ok(None) };
+        self.scope.field(name, field, self.budget).transpose().map_err(|error| {
+            let cause = if error.expression.is_empty() {
+                error.message
+            } else {
+                join(&["`", &error.expression, "`: ", &error.message])
+            };
+            Fault::new(join(&["`", name, ".", field, "`: ", &cause]), node.offset)
+        })
     }
 
     fn select(&mut self, target: Val<'a>, field: &'a str, optional: bool, node: &Node) -> Evaluated<'a> {

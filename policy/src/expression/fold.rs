@@ -2,12 +2,14 @@
 
 use super::ast::{Kind, Node};
 use super::evaluate::Evaluator;
+use super::template::price;
 use super::value::Val;
 use super::{Budget, Expression, Scope};
 
 impl Expression {
     /// Puts values in place of what `known` settles. What has an error stays, because it may never be evaluated.
     pub(super) fn fold(&mut self, known: &dyn Scope, budget: &mut Budget) {
+        put_known_fields(&mut self.root, known, budget);
         fold(&mut self.root, known, budget, 0);
         let Self { root, free } = self;
         free.retain(|name| mentions(root, &name.text));
@@ -16,6 +18,23 @@ impl Expression {
     /// Whether nothing of the scope is left in it.
     pub(super) fn is_settled(&self) -> bool {
         self.free.is_empty()
+    }
+}
+
+/// Puts in the fields that are known before the others of their name are.
+fn put_known_fields(node: &mut Node, known: &dyn Scope, budget: &mut Budget) {
+    let field = match &node.kind {
+        Kind::Select { optional: false, .. } => node.kind.field_of_name(),
+        _ => None,
+    };
+    if let Some(value) = field.and_then(|(name, field)| known.known_field(name, field))
+        && budget.spend(price(value)).is_ok()
+    {
+        *node = Node { kind: Kind::Known(Box::new(value.clone())), offset: node.offset, depth: 1 };
+        return;
+    }
+    for (child, _) in node.kind.children_mut() {
+        put_known_fields(child, known, budget);
     }
 }
 

@@ -35,6 +35,7 @@ mod text;
 mod value;
 
 use serde_json::Value;
+use template::RenderError;
 
 use ast::Node;
 use evaluate::{Evaluator, locate};
@@ -48,6 +49,17 @@ use value::Val;
 pub trait Scope {
     /// The value of `name`; `None` where this scope has no such name.
     fn get(&self, name: &str) -> Option<&Value>;
+
+    /// The value of a field of `name`, where this scope works out each field when it is first read; `None` where it does
+    /// not, `Some(Ok(None))` where the field is absent.
+    fn field(&self, _name: &str, _field: &str, _budget: &mut Budget) -> Option<Result<Option<&Value>, RenderError>> {
+        None
+    }
+
+    /// The value of a field of `name` that is known before the other fields are.
+    fn known_field(&self, _name: &str, _field: &str) -> Option<&Value> {
+        None
+    }
 
     /// The fields that the value of `name` can have at most, where they are known before the value is.
     fn fields(&self, _name: &str) -> Option<&[String]> {
@@ -173,6 +185,14 @@ struct Layer<'a> {
 impl Scope for Layer<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
         if name == self.name { self.value } else { self.outer.get(name) }
+    }
+
+    fn field(&self, name: &str, field: &str, budget: &mut Budget) -> Option<Result<Option<&Value>, RenderError>> {
+        if name == self.name { None } else { self.outer.field(name, field, budget) }
+    }
+
+    fn known_field(&self, name: &str, field: &str) -> Option<&Value> {
+        if name == self.name { None } else { self.outer.known_field(name, field) }
     }
 
     fn fields(&self, name: &str) -> Option<&[String]> {

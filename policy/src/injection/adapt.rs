@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::fingerprint::Context;
 use super::reason::Reason;
 use super::render::{Failure, RenderedContainer};
 use super::scope::RequestScope;
 use super::{overrides, sizing};
-use crate::settings::{Override, Piece};
+use crate::settings::Override;
 
 /// Adapts the containers of one sidecar; `values` are those of its overrides, by name.
 pub(super) fn containers(
@@ -32,18 +31,18 @@ pub(super) fn containers(
         if container.sizing.is_none() && wanted.is_empty() {
             continue;
         }
-        let mut value = container.piece.value.clone().into_owned();
+        let value = container.piece.value.to_mut();
         if let Some(sizing) = container.sizing {
-            sizing::size(&mut value, sizing, request.pod(), &applications);
+            sizing::size(value, sizing, request.pod(), &applications);
         }
         for (one, wanted) in wanted {
             let path = one.sets.as_ref().map_or(&[][..], |sets| &sets.path);
-            overrides::set(&mut value, path, wanted).map_err(|detail| {
+            overrides::set(value, path, wanted).map_err(|detail| {
                 let place = format!("what `overrides.{}` sets, containers.{}", one.name, path.join("."));
                 Failure::new(Reason::Invalid, vec![format!("{place}: {detail}")])
             })?;
         }
-        container.piece = Piece::of(value, Context::default());
+        container.piece.forget_claim();
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod volumes;
 pub(super) use self::order::{Placed, stand_well};
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -141,20 +142,19 @@ impl Fitting<'_, '_> {
         Ok(Applied { notes: self.notes, placed: self.placed })
     }
 
-    /// Puts an item of this name where its position wants it, or at the end of its list.
+    /// Puts a named item where its position wants it, or at the end of its list.
     fn stand(
         &mut self,
         list: &Slot,
-        piece: &Piece<'_>,
-        name: &str,
+        piece: Piece<'_>,
         position: &Position,
-        what: &str,
+        what: fmt::Arguments<'_>,
     ) -> Result<bool, Fault> {
-        let placed = self.placed_in(list);
-        match order::room_for(self.draft.items(list), name, position, &placed) {
+        let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default();
+        match order::room_for(self.draft.items(list), name, position, &self.placed_in(list)) {
             Some(room) => {
-                self.insert(list, *room.end(), piece)?;
                 self.note_position(list, name, position);
+                self.insert(list, *room.end(), piece)?;
                 Ok(true)
             }
             None => {
@@ -178,20 +178,22 @@ impl Fitting<'_, '_> {
     }
 
     /// Puts an item into a list, as it had become where it was ours before.
-    fn insert(&mut self, list: &Slot, index: usize, piece: &Piece<'_>) -> Result<(), Fault> {
+    fn insert(&mut self, list: &Slot, index: usize, piece: Piece<'_>) -> Result<(), Fault> {
         let slot = list.item(index, &piece.value);
-        let item = self.before.same(&slot, &piece.value, &piece.claim).unwrap_or(&piece.value).clone();
-        self.draft.insert(list, index, item, &piece.claim)
+        let (item, claim) = piece.into_parts(slot.context());
+        let item = self.before.same(&slot, &item, &claim).cloned().unwrap_or(item);
+        self.draft.insert(list, slot, index, item, claim)
     }
 
     /// Sets a key, as it had become where it was ours before.
-    fn put(&mut self, slot: Slot, piece: &Piece<'_>) -> Result<(), Fault> {
-        let value = self.before.same(&slot, &piece.value, &piece.claim).unwrap_or(&piece.value).clone();
-        self.draft.put(slot, value, Trace::Ours(piece.claim.clone().into_owned()))
+    fn put(&mut self, slot: Slot, piece: Piece<'_>) -> Result<(), Fault> {
+        let (value, claim) = piece.into_parts(slot.context());
+        let value = self.before.same(&slot, &value, &claim).cloned().unwrap_or(value);
+        self.draft.put(slot, value, Trace::Ours(claim))
     }
 
     /// Settles a place that already holds something else; true where ours shall replace it.
-    fn replaces(&mut self, rule: Rule, what: &str) -> bool {
+    fn replaces(&mut self, rule: Rule, what: fmt::Arguments<'_>) -> bool {
         match rule {
             Rule::Replace => true,
             Rule::Keep => {

@@ -91,16 +91,22 @@ impl Draft {
         list.find(self.pod()).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Puts an item into a list; the list is made where it is missing.
-    pub(super) fn insert(&mut self, list: &Slot, index: usize, item: Value, claim: &str) -> Result<(), Fault> {
+    /// Puts an item into its place in a list; the list is made where it is missing.
+    pub(super) fn insert(
+        &mut self,
+        list: &Slot,
+        slot: Slot,
+        index: usize,
+        item: Value,
+        claim: String,
+    ) -> Result<(), Fault> {
         let made = self.make(list, || Value::Array(Vec::new()))?;
-        let slot = list.item(index, &item);
         match self.pod_mut().and_then(|pod| list.find_mut(pod)) {
             Some(Value::Array(items)) if index <= items.len() => items.insert(index, item),
             _ => return Err(wrong_shape(list)),
         }
         self.write(made.as_ref(), &slot, false);
-        self.edits.push(Edit { slot, was: None, trace: Trace::Ours(claim.to_owned()) });
+        self.edits.push(Edit { slot, was: None, trace: Trace::Ours(claim) });
         Ok(())
     }
 

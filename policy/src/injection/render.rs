@@ -4,11 +4,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::fingerprint::Context;
 use super::reason::Reason;
-use super::scope::{LISTS, RequestScope, With};
+use super::scope::{Definitions, LISTS, RequestScope, With};
 use super::{adapt, handlers, overrides};
 use crate::expression::template::RenderError;
 use crate::expression::{Budget, Scope};
@@ -99,8 +98,7 @@ pub(super) fn render<'s>(
     let mut budget = Budget::new(EXPRESSION_UNITS);
     let overrides = Value::Object(overrides::evaluate(&sidecar.overrides, request.pod().annotations())?);
     let request_with_overrides = With { outer: request, name: "overrides", value: &overrides };
-    let definitions = define(&request_with_overrides, version, &mut budget)?;
-    let scope = With { outer: &request_with_overrides, name: "let", value: &definitions };
+    let scope = Definitions::new(&request_with_overrides, &version.definitions);
     validate(&version.validations, &scope, &mut budget)?;
     let inject = &version.inject;
     let mut rendering = Rendering::default();
@@ -155,19 +153,6 @@ pub(super) fn render<'s>(
     Ok(rendering)
 }
 
-/// The values of `let`, each made with those before it.
-fn define(request: &dyn Scope, version: &Version, budget: &mut Budget) -> Result<Value, Failure> {
-    let mut values = Value::Object(Map::new());
-    for definition in &version.definitions {
-        let scope = With { outer: request, name: "let", value: &values };
-        let value = definition.value.render(&scope, budget)?;
-        if let (Some(value), Value::Object(values)) = (value, &mut values) {
-            values.insert(definition.name.clone(), value);
-        }
-    }
-    Ok(values)
-}
-
 fn validate(validations: &[Validation], scope: &dyn Scope, budget: &mut Budget) -> Result<(), Failure> {
     let mut broken = Vec::new();
     for validation in validations {
@@ -215,11 +200,11 @@ fn in_form<'s>(piece: Piece<'s>, container: &InjectedContainer, form: Form, sett
     if !native || matches!(container.form, Computable::Fixed(_)) || piece.value.get("restartPolicy").is_some() {
         return piece;
     }
-    let mut value = piece.value.clone().into_owned();
-    if let Value::Object(value) = &mut value {
-        value.insert("restartPolicy".to_owned(), Value::from("Always"));
-    }
-    piece.with(value)
+    piece.change(|value| {
+        if let Value::Object(value) = value {
+            value.insert("restartPolicy".to_owned(), Value::from("Always"));
+        }
+    })
 }
 
 /// What is made from values that are there: handlers that lead elsewhere, and fields that are set.
@@ -265,7 +250,7 @@ fn rewrite_handler<'s>(
         let was = handlers::find(container, of).cloned();
         let value = handlers::rewritten(was.as_ref().unwrap_or(&Value::Null), to);
         let path = of.path().iter().map(|key| (*key).to_owned()).collect();
-        return Ok(Some(Rewritten { path, was, piece: Piece::of(value, Context::default()) }));
+        return Ok(Some(Rewritten { path, was, piece: Piece::of(value) }));
     }
     Ok(None)
 }

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::pod::PodView;
 use super::workload::Workload;
 use super::{foreign, handlers};
-use crate::expression::Scope;
-use crate::settings::Settings;
+use crate::expression::template::RenderError;
+use crate::expression::{Budget, Scope};
+use crate::settings::{Definition, Settings};
 
 /// The lists that hold the user's own containers, and whether they are init containers.
 pub(super) const LISTS: [(&str, bool); 2] = [("containers", false), ("initContainers", true)];
@@ -122,5 +123,39 @@ pub(super) struct With<'a> {
 impl Scope for With<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
         if name == self.name { Some(self.value) } else { self.outer.get(name) }
+    }
+
+    fn field(&self, name: &str, field: &str, budget: &mut Budget) -> Option<Result<Option<&Value>, RenderError>> {
+        if name == self.name { None } else { self.outer.field(name, field, budget) }
+    }
+}
+
+/// `let`: each definition is worked out when it is first read, with those before it.
+pub(super) struct Definitions<'a> {
+    outer: &'a dyn Scope,
+    definitions: &'a [Definition],
+    values: Vec<OnceCell<Result<Option<Value>, RenderError>>>,
+}
+
+impl<'a> Definitions<'a> {
+    pub(super) fn new(outer: &'a dyn Scope, definitions: &'a [Definition]) -> Self {
+        Self { outer, definitions, values: definitions.iter().map(|_| OnceCell::new()).collect() }
+    }
+}
+
+impl Scope for Definitions<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.outer.get(name)
+    }
+
+    fn field(&self, name: &str, field: &str, budget: &mut Budget) -> Option<Result<Option<&Value>, RenderError>> {
+        if name != "let" {
+            return self.outer.field(name, field, budget);
+        }
+        let found = self.definitions.iter().zip(&self.values).find(|(one, _)| one.name == field);
+        let Some((definition, value)) = found else { return Some(Ok(None)) };
+        // Settings refuse a definition that reads one behind it, so this ends.
+        let value = value.get_or_init(|| definition.value.render(self, budget));
+        Some(value.as_ref().map(Option::as_ref).map_err(Clone::clone))
     }
 }

@@ -37,17 +37,15 @@ impl Definition {
         known: &mut Known,
         problems: &mut Problems,
     ) -> Vec<Self> {
-        let mut defined: Vec<String> = earlier.iter().map(|one| one.name.clone()).collect();
-        known.define(defined.clone());
+        known.define(&earlier.iter().collect::<Vec<_>>());
         let mut definitions: Vec<Self> = Vec::new();
         for item in node.and_then(|node| node.items(problems)).unwrap_or_default() {
             let Some(definition) = Self::read(&item, names, known, problems) else { continue };
-            if defined.contains(&definition.name) {
+            if earlier.iter().chain(&definitions).any(|one| one.name == definition.name) {
                 problems.add(child(&item.pointer, "name"), format!("`{}` is there twice", definition.name));
             }
-            defined.push(definition.name.clone());
             definitions.push(definition);
-            known.define(defined.clone());
+            known.define(&earlier.iter().chain(&definitions).collect::<Vec<_>>());
         }
         definitions
     }

@@ -25,28 +25,40 @@ pub struct Piece<'s> {
     pub key: Cow<'s, str>,
     /// What is injected.
     pub value: Cow<'s, Value>,
-    /// Its fingerprint, see [`fingerprint`].
-    pub claim: Cow<'s, str>,
+    /// Its fingerprint, see [`fingerprint`], where that does not hang on the pod.
+    claim: Option<Cow<'s, str>>,
     /// Where it asks to stand in its list.
     pub position: Option<Cow<'s, Position>>,
 }
 
 impl Piece<'_> {
-    /// A list item or value that was made for this pod, with its claim.
-    pub(crate) fn of(value: Value, context: Context<'_>) -> Self {
-        let claim = fingerprint::claim(&value, context);
-        Self { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: Cow::Owned(claim), position: None }
+    /// A list item or value that was made for this pod.
+    pub(crate) fn of(value: Value) -> Self {
+        Self { key: Cow::Borrowed(""), value: Cow::Owned(value), claim: None, position: None }
+    }
+
+    /// The value and its claim in a place with these keys.
+    pub(crate) fn into_parts(self, context: Context<'_>) -> (Value, String) {
+        let claim = self.claim.map_or_else(|| fingerprint::claim(&self.value, context), Cow::into_owned);
+        (self.value.into_owned(), claim)
+    }
+
+    /// To be called after a change in its value.
+    pub(crate) fn forget_claim(&mut self) {
+        self.claim = None;
+    }
+
+    /// The same piece with a change in its value.
+    pub(crate) fn change(self, change: impl FnOnce(&mut Value)) -> Self {
+        let mut value = self.value.into_owned();
+        change(&mut value);
+        Self { value: Cow::Owned(value), claim: None, ..self }
     }
 
     /// Where it asks to stand; without a wish anywhere.
     pub(crate) fn place(&self) -> &Position {
         static ANYWHERE: Position = Position { before: Vec::new(), after: Vec::new() };
         self.position.as_deref().unwrap_or(&ANYWHERE)
-    }
-
-    /// The same piece with another value.
-    pub(crate) fn with(self, value: Value) -> Self {
-        Self { position: self.position, key: self.key, ..Self::of(value, Context::default()) }
     }
 }
 
@@ -61,7 +73,7 @@ impl Pieces {
     ) -> Self {
         let Some(template) = compile(value, pointer, strip, names, known, problems) else { return Self::default() };
         match template.constant() {
-            Some(value) => Self { constant: split(value.clone()), template: None },
+            Some(value) => Self { constant: split(value.clone()).into_iter().map(claimed).collect(), template: None },
             None => Self { template: Some(template), constant: Vec::new() },
         }
     }
@@ -72,7 +84,7 @@ impl Pieces {
             let borrowed = self.constant.iter().map(|piece| Piece {
                 key: Cow::Borrowed(&*piece.key),
                 value: Cow::Borrowed(&*piece.value),
-                claim: Cow::Borrowed(&*piece.claim),
+                claim: piece.claim.as_deref().map(Cow::Borrowed),
                 position: piece.position.as_deref().map(Cow::Borrowed),
             });
             return Ok(borrowed.collect());
@@ -120,7 +132,13 @@ pub(super) fn compile(
     }
 }
 
-/// The pieces of a list or an object, each with its claim; `null` brings nothing, as in Kubernetes.
+/// A piece with its claim worked out once and for all.
+fn claimed(piece: Piece<'static>) -> Piece<'static> {
+    let claim = fingerprint::claim(&piece.value, Context { parent: "", key: &piece.key });
+    Piece { claim: Some(Cow::Owned(claim)), ..piece }
+}
+
+/// The pieces of a list or an object; `null` brings nothing, as in Kubernetes.
 fn split(value: Value) -> Vec<Piece<'static>> {
     match value {
         Value::Array(items) => items.into_iter().filter(|item| !item.is_null()).map(item).collect(),
@@ -128,10 +146,7 @@ fn split(value: Value) -> Vec<Piece<'static>> {
         Value::Object(mut map) => {
             map.sort_keys();
             let entries = map.into_iter().filter(|(_, value)| !value.is_null());
-            let piece = |(key, value): (String, Value)| {
-                let piece = Piece::of(value, Context { parent: "", key: &key });
-                Piece { key: Cow::Owned(key), value: piece.value, claim: piece.claim, position: None }
-            };
+            let piece = |(key, value): (String, Value)| Piece { key: Cow::Owned(key), ..Piece::of(value) };
             entries.map(piece).collect()
         }
         _ => Vec::new(),
@@ -146,10 +161,7 @@ fn is_expression(value: &Value) -> bool {
 /// A list item without its `position`, which no item of a list in Kubernetes has.
 fn item(mut item: Value) -> Piece<'static> {
     let position = item.as_object_mut().and_then(|item| item.shift_remove("position"));
-    Piece {
-        position: position.as_ref().map(|position| Cow::Owned(Position::of(position))),
-        ..Piece::of(item, Context::default())
-    }
+    Piece { position: position.as_ref().map(|position| Cow::Owned(Position::of(position))), ..Piece::of(item) }
 }
 
 /// A list; `position` in its items is checked here, as it may hold no expressions.

@@ -311,9 +311,15 @@ fn set_sidecar(known: &mut Known, name: &str, version: &str) {
 
 /// Whether an expression may read more of the namespace than its name; rather once too often than not.
 fn reads_namespace_labels(expression: &str) -> bool {
-    expression.split("namespace").skip(1).any(|rest| {
-        let name_only = rest.strip_prefix(".name");
-        name_only.is_none_or(|rest| rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+    let is_part = |next: char| next.is_alphanumeric() || next == '_';
+    expression.match_indices("namespace").any(|(at, word)| {
+        let (before, rest) =
+            (expression.get(..at).unwrap_or_default(), expression.get(at + word.len()..).unwrap_or_default());
+        // A field of something else, or part of a longer name.
+        if before.ends_with(|last| is_part(last) || last == '.' || last == '?') || rest.starts_with(is_part) {
+            return false;
+        }
+        rest.strip_prefix(".name").is_none_or(|rest| rest.starts_with(is_part))
     })
 }
 

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::Fitting;
 use super::volumes::position;
-use crate::injection::fingerprint::Context;
 use crate::injection::pod::PodView;
 use crate::injection::reason::Fault;
 use crate::injection::render::{RenderedApplication, Rewritten};
@@ -37,25 +36,26 @@ impl Fitting<'_, '_> {
         // A container that the user's own conflict rule let us replace is no application any more.
         let Some(container) = container else { return Ok(()) };
         let rules = self.sidecar.conflicts;
-        for piece in &env {
+        for piece in env {
             let Some(variable) = piece.value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
                 self.faults.push(format!("application `{name}`: an environment variable has no name"));
                 continue;
             };
             let list = container.key("env");
             let items = self.draft.items(&list);
-            match position(items, variable) {
+            let variable = variable.to_owned();
+            match position(items, &variable) {
                 None => {
-                    let what = format!("variable `{variable}` of `{name}`");
-                    self.stand(&list, piece, variable, piece.place(), &what)?;
+                    let place = piece.place().clone();
+                    self.stand(&list, piece, &place, format_args!("variable `{variable}` of `{name}`"))?;
                 }
                 Some(index) => {
                     let slot = list.item(index, items.get(index).unwrap_or(&Value::Null));
-                    self.settle(slot, piece, rules.env, &format!("variable `{variable}` of `{name}`"))?;
+                    self.settle(slot, piece, rules.env, format_args!("variable `{variable}` of `{name}`"))?;
                 }
             }
         }
-        for piece in &env_from {
+        for piece in env_from {
             let list = container.key("envFrom");
             let items = self.draft.items(&list);
             let ours = label("envFrom", &piece.value);
@@ -66,9 +66,10 @@ impl Fitting<'_, '_> {
         for piece in volume_mounts {
             self.application_mount(&container, &name, piece)?;
         }
-        for piece in &lifecycle {
+        for piece in lifecycle {
             let slot = container.key("lifecycle").key(&piece.key);
-            self.settle(slot, piece, rules.lifecycle, &format!("lifecycle `{}` of `{name}`", piece.key))?;
+            let event = piece.key.clone();
+            self.settle(slot, piece, rules.lifecycle, format_args!("lifecycle `{event}` of `{name}`"))?;
         }
         for Rewritten { path, was, piece } in rewritten {
             let slot = path.iter().fold(container.clone(), |slot, key| slot.key(key));
@@ -76,7 +77,7 @@ impl Fitting<'_, '_> {
             if slot.find(self.draft.pod()) != was.as_ref() {
                 self.conflicts.push(format!("`{}` of `{name}` was changed by another sidecar", path.join(".")));
             } else if !was.is_some_and(|was| was == *piece.value) {
-                self.put(slot, &piece)?;
+                self.put(slot, piece)?;
             }
         }
         Ok(())
@@ -93,10 +94,10 @@ impl Fitting<'_, '_> {
         let list = container.key("volumeMounts");
         let items = self.draft.items(&list);
         match items.iter().rposition(|theirs| text(theirs, "mountPath") == path) {
-            None => self.insert(&list, items.len(), &piece),
+            None => self.insert(&list, items.len(), piece),
             Some(index) => {
                 let slot = list.item(index, items.get(index).unwrap_or(&Value::Null));
-                self.settle(slot, &piece, self.sidecar.conflicts.mounts, &format!("mount `{path}` of `{name}`"))
+                self.settle(slot, piece, self.sidecar.conflicts.mounts, format_args!("mount `{path}` of `{name}`"))
             }
         }
     }
@@ -106,8 +107,6 @@ impl Fitting<'_, '_> {
         if self.renamed_volumes.is_empty() {
             return piece;
         }
-        let mut value = piece.value.into_owned();
-        self.rename_mount(&mut value);
-        Piece::of(value, Context::default())
+        piece.change(|mount| self.rename_mount(mount))
     }
 }

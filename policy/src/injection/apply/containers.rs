@@ -28,9 +28,7 @@ impl Fitting<'_, '_> {
                 piece = self.overridden(piece, overridable, theirs);
             }
             if let Some(fixed) = fixed {
-                let mut value = piece.value.clone().into_owned();
-                overlay(&mut value, &fixed, "");
-                piece = piece.with(value);
+                piece = piece.change(|value| overlay(value, &fixed, ""));
             }
             if let Cow::Owned(value) = &piece.value {
                 let mut found = valid::container_faults(value, form);
@@ -43,11 +41,12 @@ impl Fitting<'_, '_> {
             }
             let piece = self.with_renamed_mounts(piece);
             if form != Form::Init {
-                self.ports(&piece, theirs.is_some());
+                let replaces = self.sidecar.conflicts.containers == Rule::Replace;
+                self.ports(&piece, theirs.is_some() || replaces);
             }
             let stands = match theirs {
-                Some((_, theirs)) => self.take_over(list, &theirs, &piece, &name, &position)?.then_some(name),
-                None => self.container(list, &piece, &position)?,
+                Some((_, theirs)) => self.take_over(list, &theirs, piece, &name, &position)?.then_some(name),
+                None => self.container(list, piece, &position)?,
             };
             self.containers.extend(stands.map(|name| (list, name)));
         }
@@ -77,14 +76,14 @@ impl Fitting<'_, '_> {
         let name = &overridable.name;
         let refused = refused.iter().map(|(key, _)| format!("container `{name}`: `{key}` of it may not be overridden"));
         let refused: Vec<String> = refused.collect();
-        let mut value = piece.value.clone().into_owned();
-        if let Value::Object(value) = &mut value {
+        let piece = piece.change(|value| {
+            let Value::Object(value) = value else { return };
             for (key, over) in said {
                 overlay(value.entry(key).or_insert(Value::Null), over, key);
             }
-        }
+        });
         self.conflicts.extend(refused);
-        piece.with(value)
+        piece
     }
 
     /// Puts our container in the place of a user-written one, or where it wants to stand if that place will not do.
@@ -92,7 +91,7 @@ impl Fitting<'_, '_> {
         &mut self,
         list: &'static str,
         theirs: &Slot,
-        piece: &Piece<'_>,
+        piece: Piece<'_>,
         name: &str,
         position: &Position,
     ) -> Result<bool, Fault> {
@@ -109,34 +108,39 @@ impl Fitting<'_, '_> {
             }
         }
         self.draft.remove(&their_list, index)?;
-        self.stand(&list, piece, name, position, &format!("container `{name}`"))
+        self.stand(&list, piece, position, format_args!("container `{name}`"))
     }
 
     /// Puts one container in; the name under which it stands, where it does.
-    fn container(&mut self, list: &'static str, piece: &Piece<'_>, place: &Position) -> Result<Option<String>, Fault> {
-        let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default();
-        let what = format!("container `{name}`");
+    fn container(&mut self, list: &'static str, piece: Piece<'_>, place: &Position) -> Result<Option<String>, Fault> {
+        let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let what = format_args!("container `{name}`");
         let slot = Slot::of(&["spec", list]);
-        let Some((other_list, index)) = self.find_container(name) else {
-            return Ok(self.stand(&slot, piece, name, place, &what)?.then(|| name.to_owned()));
+        let Some((other_list, index)) = self.find_container(&name) else {
+            return Ok(self.stand(&slot, piece, place, what)?.then_some(name));
         };
         match self.sidecar.conflicts.containers {
             Rule::Rename => {
-                let free = free_name(name, |candidate| self.find_container(candidate).is_some());
-                Ok(self.stand(&slot, &renamed(piece, &free), &free, place, &what)?.then_some(free))
+                let free = free_name(&name, |candidate| self.find_container(candidate).is_some());
+                Ok(self.stand(&slot, renamed(piece, &free), place, what)?.then_some(free))
             }
-            Rule::Replace if other_list != list => {
-                self.conflicts.push(format!("{what} is in `{other_list}`, so ours in `{list}` cannot replace it"));
-                Ok(None)
-            }
+            Rule::Replace if other_list != list => match self.written_by_user(&name) {
+                Some(theirs) => Ok(self.take_over(list, &theirs, piece, &name, place)?.then_some(name)),
+                None => {
+                    self.conflicts.push(format!(
+                        "{what} of another sidecar is in `{other_list}`, so ours in `{list}` cannot replace it"
+                    ));
+                    Ok(None)
+                }
+            },
             rule => {
                 // Theirs may stand in the other list: a conflict all the same.
                 let slot = Slot::of(&["spec", other_list]);
                 let slot = self.draft.items(&slot).get(index).map(|item| slot.item(index, item));
                 match slot {
-                    Some(slot) if self.replaces(rule, &what) => {
+                    Some(slot) if self.replaces(rule, what) => {
                         self.put(slot, piece)?;
-                        Ok(Some(name.to_owned()))
+                        Ok(Some(name))
                     }
                     _ => Ok(None),
                 }

@@ -3,10 +3,12 @@
 //! Which lists have a merge key and which are appended to is written down in `docs/settings.md`, from the `patchStrategy`
 //! tags in `k8s.io/api/core/v1/types.go`.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::Fitting;
-use crate::injection::fingerprint::{self, Context};
+use crate::injection::fingerprint;
 use crate::injection::marker;
 use crate::injection::reason::Fault;
 use crate::injection::slot::{Slot, label};
@@ -26,7 +28,8 @@ impl Fitting<'_, '_> {
                 continue;
             }
             let slot = Slot::of(&["metadata", map, &piece.key]);
-            self.settle(slot, &piece, rule, &format!("{kind} `{}`", piece.key))?;
+            let key = piece.key.clone();
+            self.settle(slot, piece, rule, format_args!("{kind} `{key}`"))?;
         }
         Ok(())
     }
@@ -58,7 +61,13 @@ impl Fitting<'_, '_> {
     }
 
     /// Puts a value in a place: an equal one is left alone, another one settled by the rule.
-    pub(super) fn settle(&mut self, slot: Slot, piece: &Piece<'_>, rule: Rule, what: &str) -> Result<(), Fault> {
+    pub(super) fn settle(
+        &mut self,
+        slot: Slot,
+        piece: Piece<'_>,
+        rule: Rule,
+        what: fmt::Arguments<'_>,
+    ) -> Result<(), Fault> {
         let theirs = slot.find(self.draft.pod()).filter(|theirs| !theirs.is_null());
         let equal = theirs.is_some_and(|theirs| fingerprint::same(theirs, &piece.value, slot.context()));
         if theirs.is_none() || (!equal && self.replaces(rule, what)) {
@@ -77,7 +86,7 @@ impl Fitting<'_, '_> {
                 ours.sort_keys();
                 for (key, value) in ours {
                     let below = slot.key(&key);
-                    let piece = Piece::of(value, below.context());
+                    let piece = Piece::of(value);
                     self.merge(below, &key, piece)?;
                 }
                 Ok(())
@@ -89,20 +98,20 @@ impl Fitting<'_, '_> {
                 }
                 Ok(())
             }
-            _ => self.settle(slot, &piece, self.sidecar.conflicts.pod, &format!("pod field `{key}`")),
+            _ => self.settle(slot, piece, self.sidecar.conflicts.pod, format_args!("pod field `{key}`")),
         }
     }
 
     /// One item of a list that is merged item by item.
     fn merge_item(&mut self, list: &Slot, key: &str, item: Value) -> Result<(), Fault> {
         let ours = label(key, &item);
-        let piece = Piece::of(item, Context::default());
+        let piece = Piece::of(item);
         let items = self.draft.items(list);
         match items.iter().enumerate().rfind(|(_, theirs)| label(key, theirs) == ours) {
-            None => self.insert(list, items.len(), &piece),
+            None => self.insert(list, items.len(), piece),
             Some((index, theirs)) => {
                 let slot = list.item(index, theirs);
-                self.settle(slot, &piece, self.sidecar.conflicts.pod, &format!("`{ours}` in pod field `{key}`"))
+                self.settle(slot, piece, self.sidecar.conflicts.pod, format_args!("`{ours}` in pod field `{key}`"))
             }
         }
     }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::Fitting;
-use crate::injection::fingerprint::Context;
 use crate::injection::reason::Fault;
 use crate::injection::slot::Slot;
 use crate::settings::{Piece, Rule, is_dns_label};
@@ -18,23 +17,25 @@ impl Fitting<'_, '_> {
                 continue;
             }
             let items = self.draft.items(&list);
-            let what = format!("volume `{name}`");
-            let Some(index) = position(items, name) else {
-                self.stand(&list, &piece, name, piece.place(), &what)?;
+            let name = name.to_owned();
+            let what = format_args!("volume `{name}`");
+            let place = piece.place().clone();
+            let Some(index) = position(items, &name) else {
+                self.stand(&list, piece, &place, what)?;
                 continue;
             };
             match self.sidecar.conflicts.volumes {
                 Rule::Rename => {
-                    let free = free_name(name, |candidate| position(items, candidate).is_some());
-                    self.renamed_volumes.push((name.to_owned(), free.clone()));
-                    self.stand(&list, &renamed(&piece, &free), &free, piece.place(), &what)?;
+                    let free = free_name(&name, |candidate| position(items, candidate).is_some());
+                    self.stand(&list, renamed(piece, &free), &place, what)?;
+                    self.renamed_volumes.push((name.clone(), free));
                 }
                 rule => {
                     let slot = items.get(index).map(|item| list.item(index, item));
-                    if self.replaces(rule, &what)
+                    if self.replaces(rule, what)
                         && let Some(slot) = slot
                     {
-                        self.put(slot, &piece)?;
+                        self.put(slot, piece)?;
                     }
                 }
             }
@@ -47,18 +48,12 @@ impl Fitting<'_, '_> {
         if self.renamed_volumes.is_empty() {
             return piece;
         }
-        let mut value = piece.value.into_owned();
-        let mounts =
-            ["volumeMounts", "volumeDevices"].iter().filter_map(|list| Some((*list, value.get(*list)?.clone())));
-        for (list, mut mounts) in mounts.collect::<Vec<_>>() {
-            for mount in mounts.as_array_mut().into_iter().flatten() {
-                self.rename_mount(mount);
+        piece.change(|value| {
+            for list in ["volumeMounts", "volumeDevices"] {
+                let mounts = value.get_mut(list).and_then(Value::as_array_mut);
+                mounts.into_iter().flatten().for_each(|mount| self.rename_mount(mount));
             }
-            if let Value::Object(map) = &mut value {
-                map.insert(list.to_owned(), mounts);
-            }
-        }
-        Piece::of(value, Context::default())
+        })
     }
 
     /// Lets one mount follow the volume that was renamed.
@@ -91,12 +86,12 @@ pub(super) fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// The same piece under another name.
-pub(super) fn renamed(piece: &Piece<'_>, name: &str) -> Piece<'static> {
-    let mut value = piece.value.clone().into_owned();
-    if let Value::Object(map) = &mut value {
-        map.insert("name".to_owned(), Value::from(name));
-    }
-    Piece::of(value, Context::default())
+pub(super) fn renamed<'p>(piece: Piece<'p>, name: &str) -> Piece<'p> {
+    piece.change(|value| {
+        if let Value::Object(map) = value {
+            map.insert("name".to_owned(), Value::from(name));
+        }
+    })
 }
 
 #[cfg(test)]
