@@ -48,6 +48,10 @@ bench:
 bench-serve:
     cargo bench --locked --workspace --bench serve
 
+# Compare what our documents make with what other injectors make; PARITY_EXTRA names a folder of further pairs.
+test-parity:
+    cargo test --locked --workspace --test parity -- --nocapture --test-threads=1
+
 # Check licences, sources and bans (needs cargo-deny).
 deny:
     cargo deny check

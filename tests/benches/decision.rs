@@ -14,9 +14,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use fedcar::documents;
 use fedcar::engine::{Cache, Engine, Limits, MODULE, Outcome, Policy};
 use fedcar_policy::protocol::{self, Prepared};
 use fedcar_tests::pods::{pod, request, settings, ten_kilobytes};
+use fedcar_tests::workspace;
 use serde_json::{Value, json};
 
 /// Rounds for each figure; the fastest round stands, because everything that disturbs only adds.
@@ -59,6 +61,7 @@ fn main() {
             println!("time(2000 variables) / time(200 variables), wasm: {:.2}", many.as_secs_f64() / few.as_secs_f64());
         }
     }
+    bundles(&engine);
     let settings = settings(1).to_string();
     let wasm = engine.prepare(MODULE, settings.as_bytes()).expect("valid settings");
     let nothing = time(|| drop(black_box(wasm.call("protocol_version", b""))));
@@ -66,6 +69,41 @@ fn main() {
     let begin = Instant::now();
     drop(black_box(engine.prepare(MODULE, settings.as_bytes())));
     println!("settings to ready, compiled anew: {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
+}
+
+/// The heaviest bundle beside a simple sidecar, both on the same pods.
+fn bundles(engine: &Engine) {
+    let parity = workspace().join("policies/parity");
+    for (name, pod) in [("small pod", pod(3)), ("10 KB pod", ten_kilobytes())] {
+        let mut times = Vec::new();
+        for bundle in ["simple", "istio", "linkerd", "kuma"] {
+            let settings = match bundle {
+                "simple" => settings(1),
+                bundle => {
+                    let loaded = documents::load(&parity.join(bundle)).expect("a bundle");
+                    let member = loaded.federation().members().next().expect("a member");
+                    loaded.settings(&member.name).expect("valid settings").0
+                }
+            };
+            let settings = settings.to_string();
+            let native = protocol::prepare(settings.as_bytes()).1.expect("valid settings");
+            let wasm = engine.prepare(MODULE, settings.as_bytes()).expect("valid settings");
+            let payload = payload(&pod);
+            let reply = answer(&wasm, &payload);
+            assert_eq!(reply, protocol::admit(&native, &payload), "{bundle}: both give the same answer");
+            assert!(String::from_utf8_lossy(&reply).contains("\"patch\""), "{bundle} is injected");
+            let (slow, fast) = measure(&wasm, &native, &payload);
+            times.push(slow);
+            let beside_simple = slow.as_secs_f64() / times.first().map_or(1.0, Duration::as_secs_f64);
+            println!(
+                "{:<28} {:>10} {:>12.1} {:>12.1} {beside_simple:>7.2} of simple",
+                format!("{name}, {bundle}"),
+                payload.len(),
+                micros(fast),
+                micros(slow)
+            );
+        }
+    }
 }
 
 /// The fastest of each, in turns, so that a slow phase of the machine meets both.

@@ -9,6 +9,7 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+pub mod parity;
 pub mod pods;
 
 use std::fs;
