@@ -1,4 +1,4 @@
-//! The catalogue and the example federation through the program: what goes in, what comes out, and why.
+//! The catalogue, the cookbook and the example federation through the program: what goes in, what comes out, and why.
 //!
 //! Each case is a folder. `input.yaml` goes in; `golden.yaml` is what `fedcar inject` prints, `report.txt` what it and
 //! `fedcar explain` say. `BLESS=1 cargo test -p fedcar --test golden` writes both anew; read the difference.
@@ -79,15 +79,15 @@ fn run_case(case: &Path, federation: &Path, cluster: &str, inputs: &[&Path]) {
     assert_eq!(objects(&restored), objects(&original), "{golden}: uninject gives back the input");
 }
 
-#[test]
-fn catalogue() {
+/// Runs the cases of every entry of a folder, each entry in a federation of its own; how many there were.
+fn run_entries(entries: &str, root: &str) -> usize {
     let policies = policies();
     let mut cases = 0;
-    for sidecar in folders(&policies.join("sidecars")) {
-        let federation = Path::new(env!("CARGO_TARGET_TMPDIR")).join("catalogue").join(sidecar.file_name().unwrap());
+    for sidecar in folders(&policies.join(entries)) {
+        let federation = Path::new(env!("CARGO_TARGET_TMPDIR")).join(entries).join(sidecar.file_name().unwrap());
         fs::create_dir_all(&federation).unwrap();
         fs::copy(sidecar.join("sidecar.yaml"), federation.join("sidecar.yaml")).unwrap();
-        fs::copy(policies.join("cases/federation.yaml"), federation.join("federation.yaml")).unwrap();
+        fs::copy(policies.join(root), federation.join("federation.yaml")).unwrap();
         for case in folders(&sidecar.join("cases")) {
             let name = case.file_name().unwrap().to_str().unwrap();
             let (cluster, _) = name.split_once('-').expect("a case is called <cluster>-<what>");
@@ -95,7 +95,20 @@ fn catalogue() {
             cases += 1;
         }
     }
+    cases
+}
+
+#[test]
+fn catalogue() {
+    let cases = run_entries("sidecars", "cases/federation.yaml");
     assert!(cases >= 25, "only {cases} cases were found");
+}
+
+/// The recipes of docs/language.md.
+#[test]
+fn cookbook() {
+    let cases = run_entries("cookbook", "cookbook/federation.yaml");
+    assert!(cases >= 40, "only {cases} cases were found");
 }
 
 #[test]

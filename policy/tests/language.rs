@@ -360,6 +360,30 @@ fn labels_and_annotations_are_taken_away_and_come_back() {
 }
 
 #[test]
+fn positions_that_mean_nothing_are_problems() {
+    let container = |position: Value| json!({"name": "s", "inject": {"containers": [{"name": "x", "image": "i", "position": position}]}});
+    let mount = json!({"name": "tmp", "mountPath": "/tmp", "position": {"before": ["*"]}});
+    let mounts = json!({"name": "s", "inject": {"applications": [{"volumeMounts": [mount]}]}});
+    for (sidecar, problem) in [
+        (
+            container(json!({"befor": "${['*']}"})),
+            "/sidecars/0/inject/containers/0/position/befor unknown key (did you mean `before`?)",
+        ),
+        (mounts, "/sidecars/0/inject/applications/0/volumeMounts/0/position the items of this list have no position"),
+    ] {
+        assert_eq!(problems(&settings(&[sidecar])), [problem]);
+    }
+    let object = pod(json!({"containers": [app()]}));
+    let (code, details) = left_out(&settings(&[container(json!({"before": "${pod.metadata.name}"}))]), &object);
+    assert_eq!(
+        (code.as_str(), details[0].as_str()),
+        ("expression-failed", "`position.before`: expected a list of names, found text `p`")
+    );
+    let injected = inject(&settings(&[container(json!({"before": ["${applications[0].name}"]}))]), &object);
+    assert_eq!(names(&injected["spec"]["containers"]), ["x", "app"]);
+}
+
+#[test]
 fn a_whole_list_can_come_from_an_expression() {
     let sidecar = |volumes: Value| json!({"name": "s", "inject": {"volumes": volumes}});
     let object = pod(json!({"containers": [app()]}));

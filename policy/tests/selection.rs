@@ -197,6 +197,7 @@ fn cases() -> Vec<Case> {
             .sidecar(merged(volume.clone(), &required)).pod(json!({"spec": {"volumes": [{"name": "v"}]}})),
         Case::new("conflict, by document", denied(R::Conflict))
             .sidecar(merged(volume, &json!({"onConflict": "deny"}))).pod(json!({"spec": {"volumes": [{"name": "v"}]}})),
+        Case::new("nothing to inject", skipped(R::NothingToInject)).sidecar(json!({"inject": {"containers": [], "labels": {"a": "${pod.?nothing}"}}})),
         Case::new("validation", skipped(R::ValidationFailed))
             .sidecar(json!({"validations": [{"expression": false, "message": "never"}]})),
         Case::new("expression", skipped(R::ExpressionFailed)).sidecar(broken(&json!({}))).pod(json!({"metadata": {"labels": {}}})),

@@ -1,4 +1,4 @@
-//! The labels of namespaces, ready for the payload of a decision.
+//! The labels and annotations of namespaces, ready for the payload of a decision.
 //!
 //! Sidecars may be chosen by them, so they are asked for on every request: [`Namespaces::get`] does no I/O and copies
 //! text that was rendered when the namespace last changed. A namespace that is not known is a different thing from one
@@ -23,6 +23,9 @@ use super::locked;
 use super::objects::Rendered;
 use super::trouble::{Trouble, detail};
 use super::watch::{Ends, Watch};
+
+/// What `kubectl apply` leaves: the whole Namespace once more, which would be read again for each request.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// How long the first list may take, new attempts included.
 const FIRST_LIST: Duration = Duration::from_secs(30);
@@ -71,8 +74,8 @@ impl Namespaces {
         let known = objects.into_iter().filter(|object| object.get("kind").is_some_and(|kind| kind == "Namespace"));
         let known = known.filter_map(|object| {
             let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-            let labels = object.pointer("/metadata/labels").filter(|labels| labels.is_object()).cloned();
-            let json = text(&name, &labels.unwrap_or_else(|| Value::Object(Map::new())));
+            let map = |key| object.pointer(key).and_then(Value::as_object).cloned().unwrap_or_default();
+            let json = text(&name, &json!(map("/metadata/labels")), map("/metadata/annotations"));
             Some((name, json))
         });
         Self(Source::Fixed(Arc::new(known.collect())))
@@ -97,7 +100,7 @@ impl Namespaces {
         }
     }
 
-    /// `{"metadata":{"name":...,"labels":{...}}}` of a namespace, where it is known.
+    /// `{"metadata":{"name":...,"labels":{...},"annotations":{...}}}` of a namespace, where it is known.
     pub fn get(&self, name: &str) -> Option<Bytes> {
         match &self.0 {
             Source::None => None,
@@ -168,12 +171,18 @@ impl Watched {
 
 fn render(namespace: &PartialObjectMeta<Namespace>) -> Rendered {
     let name = namespace.name_any();
-    let json = text(&name, &json!(namespace.labels()));
+    let annotations = namespace.annotations().iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let json = text(&name, &json!(namespace.labels()), annotations);
     Rendered { namespace: "".into(), name: name.into(), json }
 }
 
-fn text(name: &str, labels: &Value) -> Bytes {
-    json!({"metadata": {"name": name, "labels": labels}}).to_string().into()
+fn text(name: &str, labels: &Value, mut annotations: Map<String, Value>) -> Bytes {
+    annotations.shift_remove(LAST_APPLIED);
+    let mut metadata = json!({"name": name, "labels": labels});
+    if let (false, Value::Object(metadata)) = (annotations.is_empty(), &mut metadata) {
+        metadata.insert("annotations".to_owned(), Value::Object(annotations));
+    }
+    json!({"metadata": metadata}).to_string().into()
 }
 
 /// What can be the name of a namespace (RFC 1123 label): it becomes part of an address.
@@ -190,6 +199,7 @@ mod tests {
     fn fixed_namespaces_are_those_of_the_objects() {
         let namespaces = Namespaces::fixed(vec![
             json!({"kind": "Namespace", "metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {}}),
+            json!({"kind": "Namespace", "metadata": {"name": "d", "annotations": {"u": "1000/10", LAST_APPLIED: "{}"}}}),
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "b"}}),
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "c"}}),
             json!(7),
@@ -198,6 +208,10 @@ mod tests {
         assert_eq!(text("a").as_deref(), Some(r#"{"metadata":{"name":"a","labels":{"x":"y"}}}"#));
         assert_eq!(text("b").as_deref(), Some(r#"{"metadata":{"name":"b","labels":{}}}"#));
         assert_eq!(text("c"), None);
+        assert_eq!(
+            text("d").as_deref(),
+            Some(r#"{"metadata":{"name":"d","labels":{},"annotations":{"u":"1000/10"}}}"#)
+        );
         assert!(namespaces.ready());
         assert_eq!(Namespaces::none().get("a"), None);
     }

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 
 use fedcar_policy::read::{Problem, child, describe, did_you_mean};
 use fedcar_policy::settings::OWN_CONTAINER_KEYS;
-use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar, Lifecycle, PodSpec, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    Container, EnvFromSource, EnvVar, Lifecycle, LifecycleHandler, PodSpec, Probe, Volume, VolumeMount,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
@@ -53,6 +55,15 @@ fn check_inject(inject: &Value, at: &str, problems: &mut Vec<Problem>) {
         check_items::<VolumeMount>(application, &at, "volumeMounts", problems);
         check_field::<Lifecycle>(application, &at, "lifecycle", problems);
         check_field::<Container>(application, &at, "set", problems);
+        let rewrites = application.get("handlers").and_then(Value::as_array);
+        for (index, rewrite) in rewrites.into_iter().flatten().enumerate() {
+            let at = format!("{at}/handlers/{index}");
+            // Each type knows a handler that the other does not.
+            match rewrite.pointer("/to/grpc") {
+                Some(_) => check_field::<Probe>(rewrite, &at, "to", problems),
+                None => check_field::<LifecycleHandler>(rewrite, &at, "to", problems),
+            }
+        }
     }
 }
 

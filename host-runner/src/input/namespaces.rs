@@ -40,9 +40,9 @@ impl FromStr for NamespaceLabels {
 }
 
 impl Namespaces {
-    /// Those that flags give; they win over the input.
+    /// Those that flags give; they win over the input. Their annotations are not known.
     pub fn from_flags(flags: &[NamespaceLabels]) -> Self {
-        let object = |flag: &NamespaceLabels| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": flag.name, "labels": flag.labels}});
+        let object = |flag: &NamespaceLabels| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": flag.name, "labels": flag.labels, "annotations": null}});
         let from_flags = flags.iter().map(|flag| (flag.name.clone(), object(flag))).collect();
         Self { by_name: HashMap::new(), from_flags }
     }

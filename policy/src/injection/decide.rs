@@ -178,6 +178,11 @@ fn inject_into(
         if let Some(Ready { version, rendering, required }) = ready {
             let progress = draft.progress();
             match apply::apply(&mut draft, sidecar, rendering, &before, &placed, level)? {
+                Ok(applied) if !required && draft.progress().edits == progress.edits => {
+                    let (result, reason) = (Outcome::Skipped.code(), Reason::NothingToInject);
+                    let (code, sentence) = (reason.code(), reason.sentence());
+                    told = SidecarReport { result, code, sentence, details: applied.notes, ..told };
+                }
                 Ok(applied) => {
                     told.details = applied.notes;
                     placed.extend(applied.placed);

@@ -68,7 +68,7 @@ impl Edit {
 /// How far a draft had come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress {
-    edits: usize,
+    pub(super) edits: usize,
     patch: usize,
 }
 

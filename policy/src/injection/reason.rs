@@ -72,6 +72,7 @@ reasons! {
         DisabledByNamespace => "disabled-by-namespace", "the namespace says no";
         OptInDefault => "opt-in-default", "its mode is opt-in and nobody opted in";
         NotInRollout => "not-in-rollout", "the rollout has not reached this workload and there is no previous version";
+        NothingToInject => "nothing-to-inject", "it brings nothing that the pod does not have already";
         JobWithoutNativeSidecars => "job-without-native-sidecars", "the pod must complete and the cluster has no native sidecars";
         Conflict => "conflict", "the pod already has something else in its place";
         Invalid => "invalid", "the result would not be a valid pod";

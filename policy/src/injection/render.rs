@@ -111,7 +111,8 @@ pub(super) fn render<'s>(
         let position = match &container.position {
             Computable::Fixed(position) => Cow::Borrowed(position),
             Computable::Computed(template) => {
-                Cow::Owned(Position::of(&template.render(&scope, &mut budget)?.unwrap_or_default()))
+                let position = Position::of(&template.render(&scope, &mut budget)?.unwrap_or_default());
+                Cow::Owned(position.map_err(|detail| Failure::new(Reason::ExpressionFailed, vec![detail]))?)
             }
         };
         let fixed = container.fixed.as_ref().map(|fixed| fixed.render(&scope, &mut budget)).transpose()?.flatten();

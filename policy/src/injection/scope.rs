@@ -39,11 +39,13 @@ impl<'a> RequestScope<'a> {
         let mut fields = Map::new();
         fields.insert("name".to_owned(), Value::from(namespace));
         fields.extend(namespace_labels.map(|labels| ("labels".to_owned(), Value::Object(labels.clone()))));
-        let annotations = namespace_object.and_then(|object| object.get("metadata")?.get("annotations")).cloned();
-        fields.extend(namespace_object.map(|_| {
-            let annotations = annotations.filter(Value::is_object).unwrap_or_else(|| Value::Object(Map::new()));
-            ("annotations".to_owned(), annotations)
-        }));
+        let annotations = namespace_object.map(|object| object.get("metadata").and_then(|all| all.get("annotations")));
+        let annotations = match annotations {
+            // A null says that they are not known.
+            None | Some(Some(Value::Null)) => None,
+            Some(annotations) => Some(annotations.and_then(Value::as_object).cloned().unwrap_or_default()),
+        };
+        fields.extend(annotations.map(|annotations| ("annotations".to_owned(), Value::Object(annotations))));
         // A template may come without metadata; the pod that it makes never does.
         let pod = if pod.get("metadata").is_some_and(Value::is_object) {
             Cow::Borrowed(pod)

@@ -2,7 +2,7 @@
 
 use super::container::read_names;
 use super::definitions::read_condition;
-use super::pieces::{Pieces, compile, read_list, read_map};
+use super::pieces::{Pieces, compile, read_list, read_map, read_ordered};
 use super::{Known, variables};
 use crate::expression::template::{Condition, Template};
 use crate::read::{Node, Problems};
@@ -122,7 +122,7 @@ impl Application {
         let application = Self {
             select: select.unwrap_or_default(),
             when,
-            env: read_list(fields.optional("env"), names, known, problems),
+            env: read_ordered(fields.optional("env"), names, known, problems),
             env_from: read_list(fields.optional("envFrom"), names, known, problems),
             volume_mounts: read_list(fields.optional("volumeMounts"), names, known, problems),
             lifecycle: read_map(fields.optional("lifecycle"), names, known, problems),

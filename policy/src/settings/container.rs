@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::pieces::{Pieces, compile};
 use super::{Known, Sizing, variables};
 use crate::expression::template::Template;
-use crate::read::{Node, Problems};
+use crate::read::{Node, Problems, describe};
 
 /// One container and how it is put in.
 #[derive(Debug)]
@@ -84,6 +84,16 @@ pub struct Position {
 /// The keys of an injected container that say how it is put in; all others are Kubernetes'.
 pub const OWN_CONTAINER_KEYS: [&str; 6] = ["form", "fallback", "position", "overridable", "fixed", "sizing"];
 
+/// Whether any text in a value may be an expression.
+fn holds_expression(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${"),
+        Value::Array(items) => items.iter().any(holds_expression),
+        Value::Object(map) => map.values().any(holds_expression),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// The forms by name.
 const FORMS: [(&str, Form); 3] = [("sidecar", Form::Sidecar), ("init", Form::Init), ("container", Form::Container)];
 
@@ -101,8 +111,7 @@ impl<T> Computable<T> {
         problems: &mut Problems,
         read: impl FnOnce(&Node<'_>, &mut Problems) -> Option<T>,
     ) -> Option<Self> {
-        let computed = |value: &Value| value.as_str().is_some_and(|text| text.contains("${"));
-        if computed(node.value) || node.value.as_object().is_some_and(|map| map.values().any(computed)) {
+        if holds_expression(node.value) {
             let template = compile(node.value, &node.pointer, "", &variables::VERSION, known, problems);
             return template.map(Self::Computed);
         }
@@ -163,7 +172,14 @@ impl InjectedContainer {
             Some(node) => Computable::read(&node, known, problems, |node, problems| node.choice(&FORMS, problems)),
         };
         let fallback = field("fallback").and_then(|node| Fallback::read(&node, problems)).unwrap_or_default();
-        let position = field("position").and_then(|node| Computable::read(&node, known, problems, Position::read));
+        let position = field("position").and_then(|node| {
+            let mut fields = node.fields(problems)?;
+            for side in SIDES {
+                fields.optional(side);
+            }
+            fields.finish(problems);
+            Computable::read(&node, known, problems, Position::read)
+        });
         let sizing = field("sizing").and_then(|node| Sizing::read(&node, problems));
         let fixed = field("fixed").and_then(|node| {
             node.entries(problems)?;
@@ -194,8 +210,7 @@ impl InjectedContainer {
                 stands_as = Some(fallback.form);
             }
         }
-        let list = Value::Array(vec![Value::Object(container)]);
-        let pieces = Pieces::compile(&list, &node.pointer, "/0", &variables::VERSION, known, problems);
+        let pieces = Pieces::of_one(Value::Object(container), &node.pointer, &variables::VERSION, known, problems);
         for (value, form) in pieces.constants().filter_map(|value| Some((value, stands_as?))) {
             for fault in crate::injection::container_faults(value, form) {
                 problems.add(&node.pointer, fault);
@@ -226,6 +241,9 @@ impl Fallback {
 /// Stands for every other item in a [`Position`], and for every field in an [`Overridable`].
 const EVERY: &str = "*";
 
+/// The keys of a position.
+const SIDES: [&str; 2] = ["before", "after"];
+
 impl Position {
     /// Whether the item `own`, which has this position, asks to stand before another one, whose position may be known.
     ///
@@ -244,13 +262,21 @@ impl Position {
         self.before.is_empty() && self.after.is_empty()
     }
 
-    /// A position from what an expression gave, or from what [`Self::read`] has checked.
-    pub(crate) fn of(value: &Value) -> Self {
-        let names = |key: &str| {
-            let names = value.get(key).and_then(Value::as_array).into_iter().flatten();
-            names.filter_map(Value::as_str).map(str::to_owned).collect()
+    /// A position from what expressions gave, or from what [`Self::read`] has checked.
+    ///
+    /// # Errors
+    ///
+    /// What was expected, where a side is no list of names.
+    pub(crate) fn of(value: &Value) -> Result<Self, String> {
+        let names = |side: &str| match value.get(side) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(names)) if names.iter().all(Value::is_string) => {
+                Ok(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            Some(other) => Err(format!("`position.{side}`: expected a list of names, found {}", describe(other))),
         };
-        Self { before: names("before"), after: names("after") }
+        let [before, after] = SIDES.map(names);
+        Ok(Self { before: before?, after: after? })
     }
 
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {

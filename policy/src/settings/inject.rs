@@ -2,7 +2,7 @@
 
 use super::application::Application;
 use super::container::InjectedContainer;
-use super::pieces::{Pieces, read_list, read_map};
+use super::pieces::{Pieces, read_list, read_map, read_ordered};
 use super::{Known, variables};
 use crate::read::{Node, Problems};
 
@@ -35,7 +35,7 @@ impl Inject {
             inject.containers =
                 items.iter().filter_map(|item| InjectedContainer::read(item, known, problems)).collect();
         }
-        inject.volumes = read_list(fields.optional("volumes"), &variables::VERSION, known, problems);
+        inject.volumes = read_ordered(fields.optional("volumes"), &variables::VERSION, known, problems);
         for volume in inject.volumes.constants() {
             super::sidecar::check_name("volume", volume, node, "volumes", problems);
         }
