@@ -374,6 +374,8 @@ fn positions_that_mean_nothing_are_problems() {
         assert_eq!(problems(&settings(&[sidecar])), [problem]);
     }
     let object = pod(json!({"containers": [app()]}));
+    let whole = container(json!("${{'before': applications.map(c, c.name)}}"));
+    assert_eq!(names(&inject(&settings(&[whole]), &object)["spec"]["containers"]), ["x", "app"]);
     let (code, details) = left_out(&settings(&[container(json!({"before": "${pod.metadata.name}"}))]), &object);
     assert_eq!(
         (code.as_str(), details[0].as_str()),

@@ -84,6 +84,9 @@ impl<'a> ListView<'_, 'a> {
     }
 }
 
+/// So few keys are looked through one by one.
+const FEW_KEYS: usize = 8;
+
 /// A map of either kind.
 #[derive(Clone, Copy)]
 pub(super) enum MapView<'v, 'a> {
@@ -102,6 +105,10 @@ impl<'a> MapView<'_, 'a> {
     /// Looking a key up in a built map is a walk, so it has a price.
     pub(super) fn get(self, key: &str, budget: &mut Budget) -> Result<Option<Val<'a>>, Exhausted> {
         match self {
+            // Comparing a few keys takes less time than hashing one.
+            Self::Json(map) if map.len() <= FEW_KEYS => {
+                Ok(map.iter().find(|(known, _)| *known == key).map(|(_, value)| Val::from_json(value)))
+            }
             Self::Json(map) => Ok(map.get(key).map(Val::from_json)),
             Self::Built(entries) => {
                 budget.spend(entries.len() / 4)?;

@@ -24,7 +24,8 @@ enum Step {
 impl Slot {
     /// The place of a key below an object, from the root of the pod.
     pub(super) fn of(keys: &[&str]) -> Self {
-        keys.iter().fold(Self::default(), |slot, key| slot.key(key))
+        let steps = keys.iter().map(|key| Step::Key((*key).to_owned())).collect();
+        Self { steps, address: keys.iter().fold(String::new(), |address, key| child(&address, key)) }
     }
 
     /// A key of the object in this place.

@@ -173,11 +173,13 @@ impl InjectedContainer {
         };
         let fallback = field("fallback").and_then(|node| Fallback::read(&node, problems)).unwrap_or_default();
         let position = field("position").and_then(|node| {
-            let mut fields = node.fields(problems)?;
-            for side in SIDES {
-                fields.optional(side);
+            if !node.value.is_string() {
+                let mut fields = node.fields(problems)?;
+                for side in SIDES {
+                    fields.optional(side);
+                }
+                fields.finish(problems);
             }
-            fields.finish(problems);
             Computable::read(&node, known, problems, Position::read)
         });
         let sizing = field("sizing").and_then(|node| Sizing::read(&node, problems));
@@ -275,6 +277,9 @@ impl Position {
             }
             Some(other) => Err(format!("`position.{side}`: expected a list of names, found {}", describe(other))),
         };
+        if !value.is_object() && !value.is_null() {
+            return Err(format!("`position`: expected an object, found {}", describe(value)));
+        }
         let [before, after] = SIDES.map(names);
         Ok(Self { before: before?, after: after? })
     }
