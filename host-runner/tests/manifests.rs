@@ -153,7 +153,10 @@ fn every_kind_that_the_module_looks_at_is_sent() {
     let mut expected = Vec::new();
     for kind in WorkloadKind::ALL {
         let resource = format!("{}s", kind.name().to_lowercase());
-        let group = ["", "apps", "batch"].into_iter().find(|group| WorkloadKind::find(group, kind.name()).is_some());
+        // The groups that are served today, the present one of a kind first.
+        let group = ["apps.openshift.io", "", "apps", "batch"]
+            .into_iter()
+            .find(|group| WorkloadKind::find(group, kind.name()).is_some());
         for operation in ["CREATE", "UPDATE"] {
             let decides = kind == WorkloadKind::Pod && operation == "CREATE";
             let policy = if decides { "Fail" } else { "Ignore" };

@@ -6,7 +6,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests: they end a test by panicking"
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests: they end a test by panicking and take `json!` as it comes"
 )]
 
 use fedcar_policy::injection::{AdmissionInput, AdmissionRequest, Decision, GroupVersionKind, decide, uninject};
@@ -304,7 +305,7 @@ fn what_is_fixed_stands_whatever_an_override_says() {
         json!({"containers": [app(), {"name": "proxy", "image": "auto", "tty": true, "securityContext": {"runAsUser": 0},
                             "env": [{"name": "LAST", "value": "mine"}, {"name": "FIRST", "value": "1"}, {"name": "LEVEL", "value": "debug"}]}]}),
     );
-    let injected = inject(&settings(&[sidecar.clone()]), &object);
+    let injected = inject(&settings(std::slice::from_ref(&sidecar)), &object);
     let merged = &injected["spec"]["initContainers"][0];
     assert_eq!((&merged["tty"], &merged["securityContext"]["runAsUser"]), (&json!(true), &json!(1337)));
     assert_eq!(names(&merged["env"]), ["LAST", "FIRST", "LEVEL"]);
@@ -321,7 +322,7 @@ fn form_and_position_can_be_worked_out_for_a_pod() {
         "position": {"before": "${let.native ? ['*'] : []}"},
     }]}});
     let native = inject(
-        &settings(&[sidecar.clone()]),
+        &settings(std::slice::from_ref(&sidecar)),
         &pod(json!({"containers": [app()], "initContainers": [{"name": "i", "image": "i"}]})),
     );
     assert_eq!(names(&native["spec"]["initContainers"]), ["proxy", "i"]);

@@ -10,6 +10,7 @@ use super::ast::{Element, Entry, Kind, Node};
 use super::fault::{Fault, Problem};
 use super::functions::Function;
 use super::number::Num;
+use super::template::RenderError;
 use super::value::{Text, Val};
 use super::{Budget, Scope, join};
 
@@ -48,8 +49,8 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             Kind::List(elements) => self.list(elements, node),
             Kind::Map(entries) => self.map(entries, node),
             Kind::Select { target, field, optional } => {
-                if let Some(found) = self.worked_out(target, field, node)? {
-                    return resolve(found.map(Val::from_json), *optional, || no_key(field, node));
+                if let Some(found) = self.worked_out(target, field, node) {
+                    return resolve(found?.map(Val::from_json), *optional, || no_key(field, node));
                 }
                 let target = self.evaluate(target)?;
                 self.select(target, field, *optional, node)
@@ -60,8 +61,8 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 self.index(target, &index, *optional, node)
             }
             Kind::Has { target, field } => {
-                if let Some(found) = self.worked_out(target, field, node)? {
-                    return Ok(Val::Bool(found.is_some()));
+                if let Some(found) = self.worked_out(target, field, node) {
+                    return Ok(Val::Bool(found?.is_some()));
                 }
                 let target = self.evaluate(target)?;
                 self.has(&target, field, node)
@@ -166,16 +167,13 @@ impl<'a, 'b> Evaluator<'a, 'b> {
     }
 
     /// A field that the scope works out only when it is read.
-    fn worked_out(&mut self, target: &Node, field: &str, node: &Node) -> Result<Option<Option<&'a Value>>, Fault> {
-        let Kind::Name(name) = &target.kind else { return Ok(None) };
-        self.scope.field(name, field, self.budget).transpose().map_err(|error| {
-            let cause = if error.expression.is_empty() {
-                error.message
-            } else {
-                join(&["`", &error.expression, "`: ", &error.message])
-            };
+    fn worked_out(&mut self, target: &Node, field: &str, node: &Node) -> Option<Result<Option<&'a Value>, Fault>> {
+        let Kind::Name(name) = &target.kind else { return None };
+        let found = self.scope.field(name, field, self.budget)?;
+        Some(found.map_err(|RenderError { expression, message, .. }| {
+            let cause = if expression.is_empty() { message } else { join(&["`", &expression, "`: ", &message]) };
             Fault::new(join(&["`", name, ".", field, "`: ", &cause]), node.offset)
-        })
+        }))
     }
 
     fn select(&mut self, target: Val<'a>, field: &'a str, optional: bool, node: &Node) -> Evaluated<'a> {

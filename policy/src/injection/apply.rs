@@ -151,17 +151,13 @@ impl Fitting<'_, '_> {
         what: fmt::Arguments<'_>,
     ) -> Result<bool, Fault> {
         let name = piece.value.get("name").and_then(Value::as_str).unwrap_or_default();
-        match order::room_for(self.draft.items(list), name, position, &self.placed_in(list)) {
-            Some(room) => {
-                self.note_position(list, name, position);
-                self.insert(list, *room.end(), piece)?;
-                Ok(true)
-            }
-            None => {
-                self.conflicts.push(format!("{what}: no place satisfies its position and those of the others"));
-                Ok(false)
-            }
-        }
+        let Some(room) = order::room_for(self.draft.items(list), name, position, &self.placed_in(list)) else {
+            self.conflicts.push(format!("{what}: no place satisfies its position and those of the others"));
+            return Ok(false);
+        };
+        self.note_position(list, name, position);
+        self.insert(list, *room.end(), piece)?;
+        Ok(true)
     }
 
     /// What asks to stand somewhere in a list.

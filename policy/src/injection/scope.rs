@@ -75,11 +75,11 @@ impl<'a> RequestScope<'a> {
     /// The user's own containers of one list, each with its name; of two of one name the one that counts.
     pub(super) fn own(&self, list: &str) -> impl Iterator<Item = (&str, &Value)> {
         let mut seen = BTreeSet::new();
-        let last = PodView(&self.pod).list(list).iter().rev().filter_map(move |container| {
+        let from_the_end = PodView(&self.pod).list(list).iter().rev().filter_map(move |container| {
             let name = container.get("name")?.as_str()?;
             (seen.insert(name) && !self.others.contains(name)).then_some((name, container))
         });
-        let mut own: Vec<_> = last.collect();
+        let mut own: Vec<_> = from_the_end.collect();
         own.reverse();
         own.into_iter()
     }
@@ -135,13 +135,13 @@ impl Scope for With<'_> {
 /// `let`: each definition is worked out when it is first read, with those before it.
 pub(super) struct Definitions<'a> {
     outer: &'a dyn Scope,
-    definitions: &'a [Definition],
+    known: &'a [Definition],
     values: Vec<OnceCell<Result<Option<Value>, RenderError>>>,
 }
 
 impl<'a> Definitions<'a> {
     pub(super) fn new(outer: &'a dyn Scope, definitions: &'a [Definition]) -> Self {
-        Self { outer, definitions, values: definitions.iter().map(|_| OnceCell::new()).collect() }
+        Self { outer, known: definitions, values: definitions.iter().map(|_| OnceCell::new()).collect() }
     }
 }
 
@@ -154,7 +154,7 @@ impl Scope for Definitions<'_> {
         if name != "let" {
             return self.outer.field(name, field, budget);
         }
-        let found = self.definitions.iter().zip(&self.values).find(|(one, _)| one.name == field);
+        let found = self.known.iter().zip(&self.values).find(|(one, _)| one.name == field);
         let Some((definition, value)) = found else { return Some(Ok(None)) };
         // Settings refuse a definition that reads one behind it, so this ends.
         let value = value.get_or_init(|| definition.value.render(self, budget));

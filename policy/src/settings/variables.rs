@@ -21,17 +21,12 @@ pub(super) const VERSION: [&str; 11] = [
     "overrides",
 ];
 /// Below `applications`.
-pub(super) const APPLICATION: [&str; 12] = with(VERSION, "container");
+pub(super) const APPLICATION: [&str; 12] = {
+    let [a, b, c, d, e, f, g, h, i, j, k] = VERSION;
+    [a, b, c, d, e, f, g, h, i, j, k, "container"]
+};
 /// Below `applications[].handlers`.
-pub(super) const HANDLER: [&str; 13] = with(APPLICATION, "handler");
-
-/// One name more.
-const fn with<const N: usize, const M: usize>(names: [&'static str; N], name: &'static str) -> [&'static str; M] {
-    let mut all = [name; M];
-    let mut index = 0;
-    while index < N {
-        all[index] = names[index];
-        index += 1;
-    }
-    all
-}
+pub(super) const HANDLER: [&str; 13] = {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = APPLICATION;
+    [a, b, c, d, e, f, g, h, i, j, k, l, "handler"]
+};

@@ -124,15 +124,14 @@ impl Fitting<'_, '_> {
                 let free = free_name(&name, |candidate| self.find_container(candidate).is_some());
                 Ok(self.stand(&slot, renamed(piece, &free), place, what)?.then_some(free))
             }
-            Rule::Replace if other_list != list => match self.written_by_user(&name) {
-                Some(theirs) => Ok(self.take_over(list, &theirs, piece, &name, place)?.then_some(name)),
-                None => {
-                    self.conflicts.push(format!(
-                        "{what} of another sidecar is in `{other_list}`, so ours in `{list}` cannot replace it"
-                    ));
-                    Ok(None)
-                }
-            },
+            Rule::Replace if other_list != list => {
+                let Some(theirs) = self.written_by_user(&name) else {
+                    let other = format!("{what} of another sidecar is in `{other_list}`");
+                    self.conflicts.push(format!("{other}, so ours in `{list}` cannot replace it"));
+                    return Ok(None);
+                };
+                Ok(self.take_over(list, &theirs, piece, &name, place)?.then_some(name))
+            }
             rule => {
                 // Theirs may stand in the other list: a conflict all the same.
                 let slot = Slot::of(&["spec", other_list]);
