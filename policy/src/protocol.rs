@@ -92,7 +92,7 @@ pub fn validate(payload: &[u8], namespaces: &dyn Namespaces) -> Vec<u8> {
             Err(problems) => {
                 Validation::fault(&Fault::new(FaultCode::BadSettings, problem_text(&problems)), OnFault::Deny)
             }
-            Ok(settings) => match serde_json::from_str::<AdmissionRequest>(payload.request.get()) {
+            Ok(settings) => match serde_json::from_slice::<AdmissionRequest>(payload.request.get().as_bytes()) {
                 Err(error) => Validation::fault(&unreadable(&error), settings.on_fault),
                 Ok(request) => {
                     let name = request.namespace.as_deref().unwrap_or_default();
@@ -127,7 +127,7 @@ fn put_managed_fields_back(object: &mut Value, request: &str) {
         managed_fields: Value,
     }
     // Any other shape has none.
-    let Ok(Request { object: Object { metadata } }) = serde_json::from_str(request) else { return };
+    let Ok(Request { object: Object { metadata } }) = serde_json::from_slice(request.as_bytes()) else { return };
     if let Some(Value::Object(fields)) = object.get_mut("metadata") {
         fields.insert(MANAGED_FIELDS.to_owned(), metadata.managed_fields);
     }

@@ -29,7 +29,7 @@ pub(crate) enum JsonError {
 pub(crate) fn read(text: &str, budget: &mut Budget) -> Result<Value, JsonError> {
     budget.spend_text(text.len()).map_err(|_| JsonError::Cost)?;
     let mut spent = false;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let mut deserializer = serde_json::Deserializer::from_slice(text.as_bytes());
     let value = deserializer.deserialize_any(Level { depth: 0, budget, spent: &mut spent });
     match value.and_then(|value| deserializer.end().map(|()| value)) {
         Err(_) if spent => Err(JsonError::Cost),

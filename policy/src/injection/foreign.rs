@@ -48,7 +48,7 @@ pub(super) fn containers(pod: &Value) -> BTreeSet<String> {
 
 /// Istio's status annotation lists what it injected.
 fn listed(status: &str) -> Vec<String> {
-    let status: Value = serde_json::from_str(status).unwrap_or_default();
+    let status: Value = serde_json::from_slice(status.as_bytes()).unwrap_or_default();
     let lists = ["containers", "initContainers"].iter().filter_map(|list| status.get(list)?.as_array());
     lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

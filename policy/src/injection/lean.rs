@@ -26,6 +26,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 enum Level {
     Object,
     Metadata,
+    /// Anything below. Read here too: `serde_json` would take a map with its private key for raw text for a document of
+    /// its own, with a depth limit of its own.
+    Below,
 }
 
 impl<'de> DeserializeSeed<'de> for Level {
@@ -53,10 +56,10 @@ impl<'de> Visitor<'de> for Level {
                 }
                 (_, NUMBER) if map.is_empty() => {
                     let text = fields.next_value::<String>()?;
-                    return serde_json::from_str(&text).map_err(A::Error::custom);
+                    return serde_json::from_slice(text.as_bytes()).map_err(A::Error::custom);
                 }
                 (Self::Object, "metadata") => fields.next_value_seed(Self::Metadata)?,
-                _ => fields.next_value()?,
+                _ => fields.next_value_seed(Self::Below)?,
             };
             map.insert(key, value);
         }
@@ -65,7 +68,7 @@ impl<'de> Visitor<'de> for Level {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(Self::Below)? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -121,6 +124,10 @@ mod tests {
                 r#"{"metadata":1e+400,"a":null,"b":true,"c":"ä","d":-0}"#,
             ),
             ("18446744073709551616", "18446744073709551616"),
+            (
+                r#"{"spec":[{"$serde_json::private::RawValue":"[1]"}]}"#,
+                r#"{"spec":[{"$serde_json::private::RawValue":"[1]"}]}"#,
+            ),
             ("[1,{\"x\":2}]", "[1,{\"x\":2}]"),
             ("\"text\"", "\"text\""),
         ];

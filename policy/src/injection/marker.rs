@@ -205,7 +205,7 @@ impl Evidence {
         if bytes > ANNOTATION_BYTES_MAX {
             return Err(Refusal::BadMarker);
         }
-        let marker: Marker = serde_json::from_str(text).map_err(|_| Refusal::BadMarker)?;
+        let marker: Marker = serde_json::from_slice(text.as_bytes()).map_err(|_| Refusal::BadMarker)?;
         if marker.format != FORMAT || !marker.ours.values().all(Value::is_string) {
             return Err(Refusal::BadMarker);
         }
@@ -213,7 +213,7 @@ impl Evidence {
             None => (Map::new(), Vec::new()),
             Some(text) => {
                 let text = text.as_str().ok_or(Refusal::BadRecord)?;
-                let record: Record = serde_json::from_str(text).map_err(|_| Refusal::BadRecord)?;
+                let record: Record = serde_json::from_slice(text.as_bytes()).map_err(|_| Refusal::BadRecord)?;
                 if record.sum != record_sum(&record.values, &record.removed) {
                     return Err(Refusal::BadRecord);
                 }
