@@ -78,6 +78,22 @@ fn heavy() -> Value {
                 {"name": "FEDCAR", "value": "${container.name}"}, {"name": "PATH", "value": "/ours"},
             ], "envFrom": [{"configMapRef": {"name": "ours"}}], "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}],
         }, "conflicts": {"containers": "rename", "env": "replace", "mounts": "replace", "labels": "replace", "pod": "replace", "ports": "keep"}},
+        {"name": "rewriting", "mode": "opt-out", "allowHostNetwork": true,
+         "let": [{"name": "probes", "value": "${handlers.map(h, h.container + '/' + h.of)}"}],
+         "overrides": [{"annotation": "level", "type": "string", "default": "info", "sets": "containers.fedcar-agent.env.LEVEL.value"}],
+         "inject": {
+            "containers": [{
+                "name": "fedcar-agent", "form": "container", "image": "agent:1", "position": {"before": "${applications.map(c, c.name)}"},
+                "sizing": {"cpu": {"percentOfApplications": 5, "min": "1m", "max": "1"}, "podLevel": "omit"}, "overridable": ["*"],
+                "fixed": {"env": [{"name": "PROBES", "value": "${toJson(let.probes)}"}]},
+            }],
+            "remove": {"annotations": "${pod.metadata.?annotations.orValue({}).map(k, k).filter(k, k.startsWith('prometheus'))}", "labels": ["version"]},
+            "applications": [{"select": {"init": true}, "when": "${container.name != 'never'}",
+                "set": {"terminationMessagePolicy": "FallbackToLogsOnError"},
+                "handlers": [{"of": ["livenessProbe", "readinessProbe", "startupProbe", "postStart", "preStop"],
+                              "to": {"httpGet": {"path": "/${container.name}/${handler.of}", "port": 15020}}}],
+            }],
+        }},
         {"name": "lifecycle", "mode": "opt-out", "allowHostNetwork": true, "inject": {
             "labels": {"app": "theirs-and-ours"},
             "applications": [{"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}],
