@@ -1,5 +1,6 @@
 //! Hostile bytes: whatever comes in, a JSON answer comes out, soon, and a broken object never looks decided upon.
 
+#![recursion_limit = "256"]
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -52,6 +53,7 @@ fn settings() -> Value {
         "schemaVersion": 1,
         "cluster": {"name": "eu-1", "labels": {"a": "b"}, "capabilities": {"nativeSidecars": true}},
         "federation": {"name": "f", "revision": "r", "trustDomain": "t"},
+        "let": [{"name": "shared", "value": {"list": ["${workload.name}"]}}],
         "variables": {"x": 1}, "onFault": "deny", "protectedNamespaces": ["p"], "engineNamespace": "e",
         "sidecars": [{
             "name": "s", "version": "1", "origin": {"file": "f", "line": 1}, "mode": "opt-out", "onConflict": "skip",
@@ -68,6 +70,8 @@ fn settings() -> Value {
                 {"annotation": "q", "type": "quantity", "min": "1Mi", "max": "1Gi", "sets": "containers.s.resources.limits.memory"},
                 {"annotation": "d", "type": "duration", "max": "1h"}, {"annotation": "j", "type": "json", "default": [{}]},
             ],
+            "let": [{"name": "own", "value": "${let.shared.list[0] + handlers.map(h, h.of).join()}"}],
+            "validations": [{"expression": "${size(applications) > 0}", "message": "${let.own}"}],
             "rollout": {"salt": "r", "percent": 50, "previous": {"version": "0", "inject": {"labels": {"old": "yes"}}}},
             "inject": {
                 "containers": [{
@@ -76,13 +80,18 @@ fn settings() -> Value {
                     "volumeMounts": [{"name": "v", "mountPath": "/v"}], "resources": {"limits": {"cpu": "1"}},
                     "sizing": {"cpu": {"percentOfApplications": 5, "combine": "max", "min": "1m", "max": "1", "limitPercent": 200},
                         "podLevel": "omit"},
-                }],
-                "volumes": [{"name": "v", "emptyDir": {}}], "labels": {"l": "${workload.name}"}, "annotations": {"a": "b"},
+                    "overridable": ["env", "image"], "fixed": {"env": [{"name": "F", "value": "${let.own}"}]},
+                }, {"name": "t", "image": "t:1", "form": "${let.own == '' ? 'init' : 'container'}", "position": {"before": "${['app']}"}}],
+                "remove": {"annotations": ["a"], "labels": ["b"]},
+                "volumes": [{"name": "v", "emptyDir": {}, "position": {"before": ["*"]}}], "labels": {"l": "${workload.name}"}, "annotations": {"a": "b"},
                 "pod": {"tolerations": [{"key": "k"}], "securityContext": {"fsGroup": 1}, "dnsConfig": {"options": [{"name": "n"}]}},
                 "applications": [{
                     "select": {"include": ["app"], "exclude": ["no"], "init": true},
                     "env": [{"name": "E", "value": "${container.name}"}], "envFrom": [{"configMapRef": {"name": "c"}}],
                     "volumeMounts": [{"name": "v", "mountPath": "/e"}], "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+                    "when": "${container.name != 'x'}", "set": {"tty": true},
+                    "handlers": [{"of": ["livenessProbe", "preStop"], "kinds": ["httpGet"], "when": "${handler.?port.orValue(1) > 0}",
+                        "to": {"httpGet": {"path": "/${handler.of}", "port": 1}}}],
                 }],
             },
             "conflicts": {"containers": "replace", "volumes": "replace", "env": "replace", "mounts": "replace",
@@ -102,7 +111,8 @@ fn pod() -> Value {
                 "name": "app", "image": "a", "env": [{"name": "E", "value": "v"}], "envFrom": [{"secretRef": {"name": "x"}}],
                 "volumeMounts": [{"name": "v", "mountPath": "/e"}], "ports": [{"containerPort": 1, "protocol": "TCP"}],
                 "lifecycle": {"preStop": {"exec": {"command": ["x"]}}},
-            }],
+                "livenessProbe": {"httpGet": {"path": "/", "port": "web"}, "periodSeconds": 1},
+            }, {"name": "s", "image": "auto", "env": [{"name": "U", "value": "u"}]}],
             "initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always"}],
             "volumes": [{"name": "v", "hostPath": {"path": "/"}}], "tolerations": [{"key": "t"}],
             "securityContext": {"fsGroup": 2}, "dnsConfig": {"options": [{"name": "n", "value": "1"}]},
@@ -249,7 +259,7 @@ fn a_replaced_value_as_deep_as_can_be_read_comes_back() {
         let reply = reply(&protocol::admit(&prepared, payload.as_bytes()));
         if reply["verdict"] == "allowed" {
             let once = patched(&object, &reply);
-            assert_eq!(once["spec"]["affinity"], 1, "{depth}");
+            assert_eq!(once["spec"]["affinity"], 1, "{depth}: {reply}");
             assert_eq!(support::restored(&once), object, "{depth}");
         }
     }

@@ -146,7 +146,7 @@ pub(super) fn render<'s>(
                     env_from: application.env_from.render(&scope, &mut budget)?,
                     volume_mounts: application.volume_mounts.render(&scope, &mut budget)?,
                     lifecycle: application.lifecycle.render(&scope, &mut budget)?,
-                    rewritten: rewrite(application, request, container, (name, init), &scope, &mut budget)?,
+                    rewritten: rewrite(application, container, (name, init), &scope, &mut budget)?,
                 });
             }
         }
@@ -211,7 +211,6 @@ fn in_form<'s>(piece: Piece<'s>, container: &InjectedContainer, form: Form, sett
 /// What is made from values that are there: handlers that lead elsewhere, and fields that are set.
 fn rewrite<'s>(
     application: &'s Application,
-    request: &RequestScope<'_>,
     container: &Value,
     (name, init): (&str, bool),
     scope: &dyn Scope,
@@ -219,10 +218,9 @@ fn rewrite<'s>(
 ) -> Result<Vec<Rewritten<'s>>, Failure> {
     let mut rewritten = Vec::new();
     if !application.handlers.is_empty() {
-        let own = |record: &&Value| record["container"] == name && record["init"] == init;
-        for record in request.handlers().iter().filter(own) {
-            let scope = With { outer: scope, name: "handler", value: record };
-            rewritten.extend(rewrite_handler(&application.handlers, container, record, &scope, budget)?);
+        for record in handlers::records(name, container, init) {
+            let scope = With { outer: scope, name: "handler", value: &record };
+            rewritten.extend(rewrite_handler(&application.handlers, container, &record, &scope, budget)?);
         }
     }
     for piece in application.set.render(scope, budget)? {

@@ -85,11 +85,7 @@ impl<'a> RequestScope<'a> {
     }
 
     /// The records of the probes and lifecycle handlers of the user's own containers.
-    pub(super) fn handlers(&self) -> &[Value] {
-        self.handlers_value().as_array().map_or(&[], Vec::as_slice)
-    }
-
-    fn handlers_value(&self) -> &Value {
+    fn handlers(&self) -> &Value {
         self.handlers.get_or_init(|| {
             let own = |(list, init)| self.own(list).flat_map(move |(name, one)| handlers::records(name, one, init));
             Value::Array(LISTS.into_iter().flat_map(own).collect())
@@ -109,7 +105,7 @@ impl Scope for RequestScope<'_> {
             "workload" => Some(&self.workload),
             "namespace" => Some(&self.namespace),
             "applications" => Some(self.applications()),
-            "handlers" => Some(self.handlers_value()),
+            "handlers" => Some(self.handlers()),
             _ => None,
         }
     }
