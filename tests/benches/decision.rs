@@ -76,7 +76,7 @@ fn bundles(engine: &Engine) {
     let parity = workspace().join("policies/parity");
     for (name, pod) in [("small pod", pod(3)), ("10 KB pod", ten_kilobytes())] {
         let mut times = Vec::new();
-        for bundle in ["simple", "istio", "linkerd", "kuma"] {
+        for bundle in ["simple", "istio", "linkerd"] {
             let settings = match bundle {
                 "simple" => settings(1),
                 bundle => {
