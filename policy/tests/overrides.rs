@@ -15,7 +15,7 @@ mod support;
 
 use serde_json::{Value, json};
 
-use support::{admit, patched, prepare, restored, settings, wrap};
+use support::{admit, prepare, round_trip, settings, wrap};
 
 const DOMAIN: &str = "otel.sidecar.fedcar.dev";
 
@@ -62,16 +62,8 @@ fn ours(name: &str) -> String {
     format!("{DOMAIN}/{name}")
 }
 
-/// The injected pod, after making sure that a second admission changes nothing and that all of it can be taken back.
 fn injected(sidecar: Value, object: &Value) -> Value {
-    let prepared = prepare(&settings(json!([sidecar])));
-    let reply = admit(&prepared, object);
-    assert_eq!(reply["code"], "injected", "{reply:#}");
-    let once = patched(object, &reply);
-    let again = admit(&prepared, &once);
-    assert_eq!((again.get("patch"), &again["code"]), (None, &json!("unchanged")), "{again:#}");
-    assert_eq!(restored(&once), *object);
-    once
+    round_trip(&prepare(&settings(json!([sidecar]))), object)
 }
 
 #[test]

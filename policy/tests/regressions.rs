@@ -29,14 +29,7 @@ fn sidecar(name: &str, inject: Value, conflicts: Value) -> Value {
 
 /// Injects, admits again and restores; the injected object.
 fn round_trip(sidecars: Value, object: &Value) -> Value {
-    let prepared = prepare(&support::settings(sidecars));
-    let reply = admit(&prepared, object);
-    assert_eq!(reply["code"], "injected", "{reply:#}");
-    let once = patched(object, &reply);
-    let again = admit(&prepared, &once);
-    assert_eq!(again.get("patch"), None, "{again:#}");
-    assert_eq!(restored(&once), *object);
-    once
+    support::round_trip(&prepare(&support::settings(sidecars)), object)
 }
 
 #[test]

@@ -91,6 +91,17 @@ pub(crate) fn restored(object: &Value) -> Value {
     patched(object, &reply)
 }
 
+/// The injected object, held to the promises that a second admission changes nothing and that the original comes back.
+pub(crate) fn round_trip(prepared: &Prepared, object: &Value) -> Value {
+    let reply = admit(prepared, object);
+    assert_eq!(reply["code"], "injected", "{reply:#}");
+    let once = patched(object, &reply);
+    let again = admit(prepared, &once);
+    assert_eq!((again.get("patch"), &again["code"]), (None, &json!("unchanged")), "{again:#}");
+    assert_eq!(restored(&once), *object);
+    once
+}
+
 fn pod_pointer(object: &Value) -> &'static str {
     KINDS.iter().find(|(_, kind, _)| object["kind"] == *kind).map_or("", |(_, _, pointer)| pointer)
 }
