@@ -226,11 +226,16 @@ pub fn child(parent: &str, key: &str) -> String {
     pointer
 }
 
+/// The key that a token of a JSON pointer stands for (RFC 6901).
+pub(crate) fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}
+
 /// A JSON pointer as people write paths: `sidecars[0].inject.labels["a/b"]`.
 pub fn dotted(pointer: &str) -> String {
     let mut path = String::with_capacity(pointer.len());
     for token in pointer.split('/').skip(1) {
-        let key = token.replace("~1", "/").replace("~0", "~");
+        let key = unescaped(token);
         if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit()) {
             path.extend(["[", &key, "]"]);
         } else if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_$".contains(&byte)) {

@@ -33,6 +33,7 @@ pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
 pub use self::sizing::{Combine, Share, Sizing};
+pub use self::variables::VERSION as VARIABLES;
 use crate::read::Problem;
 
 /// The most bytes that the settings of one cluster may have as JSON. A `PolicyServer` keeps all settings in one `ConfigMap`

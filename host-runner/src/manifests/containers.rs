@@ -2,25 +2,10 @@
 
 use fedcar_policy::expression::Scope;
 use fedcar_policy::expression::template::Template;
-use fedcar_policy::settings::{Computable, Form, InjectedContainer, Rule, Settings, Sidecar, Version};
+use fedcar_policy::settings::{Computable, Form, InjectedContainer, Rule, Settings, Sidecar, VARIABLES, Version};
 use serde_json::{Map, Value, json};
 
 use super::{Proof, cel};
-
-/// The variables of expressions (docs/expressions.md). Of these, the first four are known before any request.
-const NAMES: [&str; 11] = [
-    "cluster",
-    "federation",
-    "vars",
-    "sidecar",
-    "pod",
-    "workload",
-    "namespace",
-    "applications",
-    "handlers",
-    "let",
-    "overrides",
-];
 
 /// A container that must be there.
 #[derive(Debug, PartialEq, Eq)]
@@ -153,7 +138,7 @@ fn known(settings: &Value, sidecar: &str, version: &str) -> Known {
 
 /// The text, where it is the same for every pod.
 fn constant(text: &Value, known: &Known) -> Option<String> {
-    let template = Template::compile(text, &NAMES, known).ok()?;
+    let template = Template::compile(text, &VARIABLES, known).ok()?;
     template.constant().and_then(Value::as_str).map(str::to_owned)
 }
 

@@ -14,7 +14,7 @@ use super::Budget;
 const MAX_DEPTH: usize = 64;
 
 /// `serde_json` hands a number over as a map with this key, because numbers keep their text (`arbitrary_precision`).
-const NUMBER: &str = "$serde_json::private::Number";
+pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
 /// Why a text has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]

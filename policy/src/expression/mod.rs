@@ -41,7 +41,7 @@ use ast::Node;
 use evaluate::{Evaluator, locate};
 use fault::{Exhausted, Fault, Problem};
 pub(crate) use items::is_name;
-pub(crate) use json::{JsonError, read as read_json};
+pub(crate) use json::{JsonError, NUMBER, read as read_json};
 use parser::Parser;
 use value::Val;
 

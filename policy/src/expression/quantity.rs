@@ -7,6 +7,8 @@
 
 use std::cmp::Ordering;
 
+use serde_json::Value;
+
 use super::join;
 
 /// Nano units in one unit.
@@ -67,6 +69,15 @@ impl std::fmt::Display for QuantityError {
 impl std::error::Error for QuantityError {}
 
 impl Quantity {
+    /// The quantity that a manifest says, as text or, such as `cpu: 1`, as a number.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Self::parse(text).ok(),
+            Value::Number(number) => Self::parse(number.as_str()).ok(),
+            _ => None,
+        }
+    }
+
     /// Reads what `resource.ParseQuantity` reads. Amounts below a nano unit are rounded away from zero.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
         let (negative, unsigned) = match text.as_bytes().first() {

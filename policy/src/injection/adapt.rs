@@ -31,18 +31,18 @@ pub(super) fn containers(
         if container.sizing.is_none() && wanted.is_empty() {
             continue;
         }
-        let value = container.piece.value.to_mut();
-        if let Some(sizing) = container.sizing {
-            sizing::size(value, sizing, request.pod(), &applications);
-        }
-        for (one, wanted) in wanted {
-            let path = one.sets.as_ref().map_or(&[][..], |sets| &sets.path);
-            overrides::set(value, path, wanted).map_err(|detail| {
-                let place = format!("what `overrides.{}` sets, containers.{}", one.name, path.join("."));
-                Failure::new(Reason::Invalid, vec![format!("{place}: {detail}")])
-            })?;
-        }
-        container.piece.forget_claim();
+        container.piece.edit(|value| {
+            if let Some(sizing) = container.sizing {
+                sizing::size(value, sizing, request.pod(), &applications);
+            }
+            wanted.into_iter().try_for_each(|(one, wanted)| {
+                let path = one.sets.as_ref().map_or(&[][..], |sets| &sets.path);
+                overrides::set(value, path, wanted).map_err(|detail| {
+                    let place = format!("what `overrides.{}` sets, containers.{}", one.name, path.join("."));
+                    Failure::new(Reason::Invalid, vec![format!("{place}: {detail}")])
+                })
+            })
+        })?;
     }
     Ok(())
 }

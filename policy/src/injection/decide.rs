@@ -179,9 +179,7 @@ fn inject_into(
             let progress = draft.progress();
             match apply::apply(&mut draft, sidecar, rendering, &before, &placed, level)? {
                 Ok(applied) if !required && draft.progress().edits == progress.edits => {
-                    let (result, reason) = (Outcome::Skipped.code(), Reason::NothingToInject);
-                    let (code, sentence) = (reason.code(), reason.sentence());
-                    told = SidecarReport { result, code, sentence, details: applied.notes, ..told };
+                    told = told.became(Outcome::Skipped, Reason::NothingToInject, applied.notes);
                 }
                 Ok(applied) => {
                     told.details = applied.notes;
@@ -302,8 +300,7 @@ fn fail(
     if !deny && checks {
         warnings.push(format!("sidecar `{}` was left out: {}", sidecar.name, failure.details.join("; ")));
     }
-    let (code, sentence) = (failure.reason.code(), failure.reason.sentence());
-    SidecarReport { result: outcome.code(), code, sentence, details: failure.details, ..told }
+    told.became(outcome, failure.reason, failure.details)
 }
 
 /// Writes the marker and, where something was replaced, the inverse record.

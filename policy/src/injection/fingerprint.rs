@@ -251,12 +251,7 @@ fn canonical_quantity(context: Context<'_>, value: &Value) -> Option<String> {
     if !context.quantity() {
         return None;
     }
-    let text = match value {
-        Value::String(text) => text.as_str(),
-        Value::Number(number) => number.as_str(),
-        _ => return None,
-    };
-    Quantity::parse(text).ok().map(|quantity| quantity.canonical())
+    Quantity::of(value).map(|quantity| quantity.canonical())
 }
 
 #[cfg(test)]

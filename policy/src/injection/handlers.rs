@@ -4,13 +4,23 @@ use serde_json::{Map, Value, json};
 
 use crate::settings::{HANDLER_KINDS, HandlerOf};
 
-/// The records of one container: `{container, init, of, kind, port, action, probe}`.
+/// A probe or lifecycle handler of a container, and the record of it.
+pub(super) struct Handler<'c> {
+    pub(super) of: HandlerOf,
+    pub(super) kind: &'static str,
+    /// The whole probe, or the lifecycle handler.
+    pub(super) probe: &'c Value,
+    /// `{container, init, of, kind, port, action, probe}`, as expressions see it.
+    pub(super) record: Value,
+}
+
+/// The probes and lifecycle handlers of one container.
 ///
-/// `port` is a number: a named port is looked up among the container's own, as the kubelet does (kubernetes:
+/// `port` of a record is a number: a named port is looked up among the container's own, as the kubelet does (kubernetes:
 /// `pkg/probe/util.go`), and absent where it is not there.
-pub(super) fn records(name: &str, container: &Value, init: bool) -> Vec<Value> {
+pub(super) fn of_container<'c>(name: &str, container: &'c Value, init: bool) -> impl Iterator<Item = Handler<'c>> {
     let found = HandlerOf::ALL.into_iter().filter_map(|of| Some((of, find(container, of)?)));
-    let record = |(of, probe): (HandlerOf, &Value)| {
+    found.filter_map(move |(of, probe)| {
         let (kind, action) = handler(probe)?;
         let mut record = json!({"container": name, "init": init, "of": of.name(), "kind": kind, "probe": probe});
         let fields = record.as_object_mut()?;
@@ -21,9 +31,8 @@ pub(super) fn records(name: &str, container: &Value, init: bool) -> Vec<Value> {
             action.insert("port".to_owned(), Value::from(port));
         }
         fields.insert("action".to_owned(), action);
-        Some(record)
-    };
-    found.filter_map(record).collect()
+        Some(Handler { of, kind, probe, record })
+    })
 }
 
 /// The probe or lifecycle handler with another action in the place of its own.
@@ -34,7 +43,7 @@ pub(super) fn rewritten(probe: &Value, to: Map<String, Value>) -> Value {
 }
 
 /// The probe or lifecycle handler of a container.
-pub(super) fn find(container: &Value, of: HandlerOf) -> Option<&Value> {
+fn find(container: &Value, of: HandlerOf) -> Option<&Value> {
     of.path().iter().try_fold(container, |value, key| value.get(key)).filter(|probe| probe.is_object())
 }
 
@@ -68,7 +77,7 @@ mod tests {
             "startupProbe": {"exec": {"command": ["true"]}},
             "lifecycle": {"preStop": {"httpGet": {"port": "9090"}}, "postStart": 7, "stopSignal": "SIGTERM"},
         });
-        let records = records("app", &container, false);
+        let records: Vec<Value> = of_container("app", &container, false).map(|one| one.record).collect();
         let told = |index: usize| {
             let record = records.get(index).unwrap();
             (record["of"].as_str().unwrap(), record["kind"].as_str().unwrap(), record.get("port").cloned())

@@ -9,11 +9,10 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::expression::NUMBER;
+
 /// `metadata.managedFields`.
 pub(crate) const MANAGED_FIELDS: &str = "managedFields";
-
-/// `serde_json` hands a number over as a map with this key, because numbers keep their text (`arbitrary_precision`).
-const NUMBER: &str = "$serde_json::private::Number";
 
 /// A value of any shape; an object's `metadata` loses its managed fields. Null is absent.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::handlers::Handler;
 use super::reason::Reason;
 use super::scope::{Definitions, LISTS, RequestScope, With};
 use super::{adapt, handlers, overrides};
@@ -13,8 +14,8 @@ use crate::expression::template::RenderError;
 use crate::expression::{Budget, Scope};
 use crate::read::describe;
 use crate::settings::{
-    Application, Computable, Form, HandlerOf, HandlerRewrite, InjectedContainer, JobFallback, Overridable, Piece,
-    Position, Settings, Sidecar, Sizing, Validation, Version,
+    Application, Computable, Form, HandlerRewrite, InjectedContainer, JobFallback, Overridable, Piece, Position,
+    Settings, Sidecar, Sizing, Validation, Version,
 };
 
 /// What the expressions of one sidecar may cost for one pod; the largest catalogue entry spends a hundredth of it.
@@ -132,7 +133,9 @@ pub(super) fn render<'s>(
     rendering.removed_annotations = inject.removed_annotations.render(&scope, &mut budget)?;
     rendering.removed_labels = inject.removed_labels.render(&scope, &mut budget)?;
     rendering.pod = inject.pod.render(&scope, &mut budget)?;
-    for (list, init) in LISTS {
+    // Going through the containers is for those who change them.
+    let lists = if inject.applications.is_empty() { &[][..] } else { &LISTS[..] };
+    for &(list, init) in lists {
         for (name, container) in request.own(list) {
             for application in inject.applications.iter().filter(|one| one.select.selects(name, init)) {
                 let scope = With { outer: &scope, name: "container", value: container };
@@ -218,9 +221,9 @@ fn rewrite<'s>(
 ) -> Result<Vec<Rewritten<'s>>, Failure> {
     let mut rewritten = Vec::new();
     if !application.handlers.is_empty() {
-        for record in handlers::records(name, container, init) {
-            let scope = With { outer: scope, name: "handler", value: &record };
-            rewritten.extend(rewrite_handler(&application.handlers, container, &record, &scope, budget)?);
+        for handler in handlers::of_container(name, container, init) {
+            let scope = With { outer: scope, name: "handler", value: &handler.record };
+            rewritten.extend(rewrite_handler(&application.handlers, &handler, &scope, budget)?);
         }
     }
     for piece in application.set.render(scope, budget)? {
@@ -230,26 +233,22 @@ fn rewrite<'s>(
     Ok(rewritten)
 }
 
-/// The handler of one record by the first rule that fits it.
+/// A handler by the first rule that fits it.
 fn rewrite_handler<'s>(
     rules: &[HandlerRewrite],
-    container: &Value,
-    record: &Value,
+    handler: &Handler<'_>,
     scope: &dyn Scope,
     budget: &mut Budget,
 ) -> Result<Option<Rewritten<'s>>, Failure> {
-    let Some(of) = HandlerOf::ALL.into_iter().find(|of| record["of"] == of.name()) else { return Ok(None) };
-    for rule in
-        rules.iter().filter(|rule| rule.of.contains(&of) && rule.kinds.iter().any(|kind| record["kind"] == *kind))
-    {
+    let Handler { of, kind, probe, .. } = handler;
+    for rule in rules.iter().filter(|rule| rule.of.contains(of) && rule.kinds.contains(kind)) {
         if !rule.when.as_ref().map_or(Ok(true), |when| when.holds(scope, budget))? {
             continue;
         }
         let Some(Value::Object(to)) = rule.to.render(scope, budget)? else { return Ok(None) };
-        let was = handlers::find(container, of).cloned();
-        let value = handlers::rewritten(was.as_ref().unwrap_or(&Value::Null), to);
+        let piece = Piece::of(handlers::rewritten(probe, to));
         let path = of.path().iter().map(|key| (*key).to_owned()).collect();
-        return Ok(Some(Rewritten { path, was, piece: Piece::of(value) }));
+        return Ok(Some(Rewritten { path, was: Some((*probe).clone()), piece }));
     }
     Ok(None)
 }

@@ -87,6 +87,11 @@ impl SidecarReport {
         }
     }
 
+    /// The same sidecar, of which something else became.
+    pub(super) fn became(self, outcome: Outcome, reason: Reason, details: Vec<String>) -> Self {
+        Self { result: outcome.code(), code: reason.code(), sentence: reason.sentence(), details, ..self }
+    }
+
     fn is(&self, outcome: Outcome) -> bool {
         self.result == outcome.code()
     }

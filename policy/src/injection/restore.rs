@@ -7,6 +7,7 @@ use super::fingerprint;
 use super::marker::{Evidence, INJECTED, ORIGINAL, RemovedItem, annotation};
 use super::reason::Refusal;
 use super::slot::{Last, Slot};
+use crate::read::unescaped;
 
 /// What was taken out, so that it can be put in again as others had changed it inside.
 #[derive(Debug, Default)]
@@ -127,8 +128,7 @@ fn around(address: &str) -> Option<Around<'_>> {
     if tokens.next().is_some() {
         return None;
     }
-    let item = item.replace("~1", "/").replace("~0", "~");
-    Some(Around { parent: Slot::of(&[top]), key, is_list: top == "spec", item })
+    Some(Around { parent: Slot::of(&[top]), key, is_list: top == "spec", item: unescaped(item) })
 }
 
 impl Around<'_> {

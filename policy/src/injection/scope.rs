@@ -87,7 +87,10 @@ impl<'a> RequestScope<'a> {
     /// The records of the probes and lifecycle handlers of the user's own containers.
     fn handlers(&self) -> &Value {
         self.handlers.get_or_init(|| {
-            let own = |(list, init)| self.own(list).flat_map(move |(name, one)| handlers::records(name, one, init));
+            let own = |(list, init)| {
+                self.own(list)
+                    .flat_map(move |(name, one)| handlers::of_container(name, one, init).map(|one| one.record))
+            };
             Value::Array(LISTS.into_iter().flat_map(own).collect())
         })
     }

@@ -52,12 +52,7 @@ pub(super) fn requested(container: &Value, resource: &str) -> Quantity {
 
 /// The amount of a resource in a map, where it is one.
 pub(super) fn amount(map: &Value, resource: &str) -> Option<Quantity> {
-    let quantity = match map.get(resource)? {
-        Value::String(text) => Quantity::parse(text).ok(),
-        Value::Number(number) => Quantity::parse(number.as_str()).ok(),
-        _ => None,
-    };
-    quantity.filter(|quantity| quantity.sign() >= 0)
+    Quantity::of(map.get(resource)?).filter(|quantity| quantity.sign() >= 0)
 }
 
 /// Writes an amount into `resources`; what is there and no map is replaced, as nothing could be kept of it.

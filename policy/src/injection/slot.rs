@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::fingerprint::{Context, checksum, merge_key};
-use crate::read::child;
+use crate::read::{child, unescaped};
 
 /// A place, relative to the pod (the object itself, or its pod template).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,7 +94,7 @@ impl Slot {
         let mut slot = Self::default();
         let mut value = pod;
         for token in address.split('/').skip(1) {
-            let token = token.replace("~1", "/").replace("~0", "~");
+            let token = unescaped(token);
             (slot, value) = match value {
                 Value::Object(map) => {
                     let value = map.get(&token)?;

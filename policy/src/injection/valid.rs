@@ -62,21 +62,16 @@ fn port_faults(container: &Map<String, Value>, fault: &mut impl FnMut(String)) {
 fn resource_faults(container: &Map<String, Value>, fault: &mut impl FnMut(String)) {
     let resources = container.get("resources").and_then(Value::as_object);
     let side = |name: &str| resources.and_then(|resources| resources.get(name)).and_then(Value::as_object);
-    let quantity = |value: &Value| match value {
-        Value::String(text) => Quantity::parse(text).ok(),
-        Value::Number(number) => Quantity::parse(number.as_str()).ok(),
-        _ => None,
-    };
     for name in ["requests", "limits"] {
         for (resource, value) in side(name).into_iter().flatten() {
-            if quantity(value).is_none() {
+            if Quantity::of(value).is_none() {
                 fault(format!("expected `resources.{name}.{resource}` to be a quantity such as `100m`"));
             }
         }
     }
     for (resource, request) in side("requests").into_iter().flatten() {
-        let limit = side("limits").and_then(|limits| limits.get(resource)).and_then(quantity);
-        if let (Some(request), Some(limit)) = (quantity(request), limit)
+        let limit = side("limits").and_then(|limits| limits.get(resource)).and_then(Quantity::of);
+        if let (Some(request), Some(limit)) = (Quantity::of(request), limit)
             && request > limit
         {
             fault(format!("its request of `{resource}` is above its limit"));

@@ -2,7 +2,7 @@
 //!
 //! `validations` follow those of Kubernetes' `ValidatingAdmissionPolicy`.
 
-use super::pieces::compile;
+use super::pieces::{compile, sound};
 use super::{Known, variables};
 use crate::expression::is_name;
 use crate::expression::template::{Condition, Template};
@@ -66,8 +66,8 @@ impl Definition {
 
     /// Whether the text of an expression may read it.
     pub(super) fn is_read_by(&self, expression: &str) -> bool {
-        let after = |rest: &str| rest.trim_start_matches(['.', '?']).starts_with(&self.name);
-        expression.split("let").skip(1).any(|rest| rest.starts_with('[') || (rest.starts_with('.') && after(rest)))
+        let fields = expression.split("let.").skip(1);
+        fields.into_iter().any(|field| field.trim_start_matches('?').starts_with(&self.name))
     }
 
     /// Whether the text of its expressions passes a test.
@@ -108,15 +108,7 @@ pub(super) fn read_condition(
     known: &Known,
     problems: &mut Problems,
 ) -> Option<Condition> {
-    match Condition::compile(node.value, names, known) {
-        Ok(condition) => Some(condition),
-        Err(found) => {
-            for problem in found {
-                problems.add_with_hint(format!("{}{}", node.pointer, problem.path), problem.message, problem.hint);
-            }
-            None
-        }
-    }
+    sound(Condition::compile(node.value, names, known), &node.pointer, "", problems)
 }
 
 /// A name that can stand behind a dot in an expression.

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::duration::nanoseconds;
 use super::name::is_qualified_name;
-use super::sizing::quantity;
 use crate::expression::quantity::Quantity;
 use crate::expression::{Budget, JsonError, is_name, read_json};
 use crate::injection::fingerprint::merge_key;
@@ -205,7 +204,7 @@ impl<'v> Limits<'v> {
         let kind = match name {
             "integer" => OverrideType::Integer(Bounds::read(&mut self, "a whole number", Value::as_i64, problems)),
             "boolean" => OverrideType::Boolean,
-            "quantity" => OverrideType::Quantity(Bounds::read(&mut self, "a quantity", quantity, problems)),
+            "quantity" => OverrideType::Quantity(Bounds::read(&mut self, "a quantity", Quantity::of, problems)),
             "duration" => {
                 let parse = |value: &Value| value.as_str().and_then(nanoseconds);
                 OverrideType::Duration(Bounds::read(&mut self, "a duration such as `1h30m`", parse, problems))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Known;
 use super::container::Position;
-use crate::expression::template::{RenderError, Template};
+use crate::expression::template::{RenderError, Template, TemplateProblem};
 use crate::expression::{Budget, Scope};
 use crate::injection::fingerprint::{self, Context};
 use crate::read::{Node, Problems, child, describe};
@@ -25,11 +25,25 @@ enum Part {
 #[derive(Debug)]
 struct Computed {
     template: Template,
-    /// Where it stands below the whole, as a JSON pointer, and what its own paths begin with instead.
+    place: Place,
+}
+
+/// A place in a list or object.
+#[derive(Debug)]
+struct Place {
+    /// As a JSON pointer below the whole.
     at: String,
+    /// What the paths of its template begin with instead.
     strip: &'static str,
     /// The key, where it is an entry of an object.
     key: Option<String>,
+}
+
+impl Place {
+    /// The whole list or object.
+    const WHOLE: Self = Self { at: String::new(), strip: "", key: None };
+    /// An item, whose template is a list of one.
+    const ITEM: Self = Self { at: String::new(), strip: "/0", key: None };
 }
 
 /// One rendered list item or map entry.
@@ -57,16 +71,16 @@ impl Piece<'_> {
         (self.value.into_owned(), claim)
     }
 
-    /// To be called after a change in its value.
-    pub(crate) fn forget_claim(&mut self) {
+    /// Changes the value.
+    pub(crate) fn edit<T>(&mut self, edit: impl FnOnce(&mut Value) -> T) -> T {
         self.claim = None;
+        edit(self.value.to_mut())
     }
 
     /// The same piece with a change in its value.
-    pub(crate) fn change(self, change: impl FnOnce(&mut Value)) -> Self {
-        let mut value = self.value.into_owned();
-        change(&mut value);
-        Self { value: Cow::Owned(value), claim: None, ..self }
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        self.edit(change);
+        self
     }
 
     /// Where it asks to stand; without a wish anywhere.
@@ -79,32 +93,19 @@ impl Piece<'_> {
 impl Pieces {
     /// The pieces of a single item, which stands at `pointer`.
     pub(super) fn of_one(item: Value, pointer: &str, names: &[&str], known: &Known, problems: &mut Problems) -> Self {
-        let Some(template) = compile(&Value::Array(vec![item]), pointer, "/0", names, known, problems) else {
-            return Self::default();
-        };
-        match template.constant() {
-            Some(value) => Self(split(value.clone(), None).into_iter().map(claimed).map(Part::Constant).collect()),
-            None => Self(vec![Part::Computed(Computed { template, at: String::new(), strip: "/0", key: None })]),
-        }
+        let mut pieces = Self::default();
+        pieces.add(Place::ITEM, &Value::Array(vec![item]), pointer, (names, known), problems);
+        pieces
     }
 
     fn compile(value: &Value, pointer: &str, names: &[&str], known: &Known, problems: &mut Problems) -> Self {
-        let mut parts = Vec::new();
-        let mut add = |value: &Value, at: String, strip: &'static str, key: Option<String>| {
-            let Some(template) = compile(value, &format!("{pointer}{at}"), strip, names, known, problems) else {
-                return;
-            };
-            let Some(value) = template.constant() else {
-                return parts.push(Part::Computed(Computed { template, at, strip, key }));
-            };
-            let pieces = split(value.clone(), key);
-            parts.extend(pieces.into_iter().map(claimed).map(Part::Constant));
-        };
+        let mut pieces = Self::default();
         match value {
             // As lists of one, because `when` and `forEach` make none or several of an item.
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    add(&Value::Array(vec![item.clone()]), format!("/{index}"), "/0", None);
+                    let place = Place { at: format!("/{index}"), ..Place::ITEM };
+                    pieces.add(place, &Value::Array(vec![item.clone()]), pointer, (names, known), problems);
                 }
             }
             // In the order of the keys, not of the settings: some hosts hand settings over with their keys sorted.
@@ -112,12 +113,33 @@ impl Pieces {
                 let mut entries: Vec<_> = map.iter().collect();
                 entries.sort_unstable_by_key(|(key, _)| *key);
                 for (key, value) in entries {
-                    add(value, child("", key), "", Some(key.clone()));
+                    let place = Place { at: child("", key), key: Some(key.clone()), ..Place::WHOLE };
+                    pieces.add(place, value, pointer, (names, known), problems);
                 }
             }
-            whole => add(whole, String::new(), "", None),
+            whole => pieces.add(Place::WHOLE, whole, pointer, (names, known), problems),
         }
-        Self(parts)
+        pieces
+    }
+
+    /// Compiles what stands in one place below `pointer`.
+    fn add(
+        &mut self,
+        place: Place,
+        value: &Value,
+        pointer: &str,
+        (names, known): (&[&str], &Known),
+        problems: &mut Problems,
+    ) {
+        let pointer = format!("{pointer}{}", place.at);
+        let Some(template) = compile(value, &pointer, place.strip, names, known, problems) else { return };
+        match template.constant() {
+            Some(value) => {
+                let pieces = split(value.clone(), place.key);
+                self.0.extend(pieces.into_iter().map(claimed).map(Part::Constant));
+            }
+            None => self.0.push(Part::Computed(Computed { template, place })),
+        }
     }
 
     /// The pieces for one request.
@@ -152,17 +174,16 @@ impl Pieces {
 
 impl Computed {
     fn render(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Vec<Piece<'static>>, RenderError> {
+        let Place { at, strip, key } = &self.place;
         let rendered = self.template.render(scope, budget).map_err(|error| {
-            let below = error.path.strip_prefix(self.strip).unwrap_or(&error.path);
-            RenderError { path: format!("{}{below}", self.at), ..error }
+            let below = error.path.strip_prefix(strip).unwrap_or(&error.path);
+            RenderError { path: format!("{at}{below}"), ..error }
         })?;
         match rendered {
             None | Some(Value::Null) => Ok(Vec::new()),
-            Some(value) if self.key.is_some() || value.is_array() || value.is_object() => {
-                Ok(split(value, self.key.clone()))
-            }
+            Some(value) if key.is_some() || value.is_array() || value.is_object() => Ok(split(value, key.clone())),
             Some(other) => Err(RenderError {
-                path: self.at.clone(),
+                path: at.clone(),
                 message: format!("expected a list or an object, found {}", describe(&other)),
                 expression: String::new(),
                 offset: 0,
@@ -180,16 +201,21 @@ pub(super) fn compile(
     known: &Known,
     problems: &mut Problems,
 ) -> Option<Template> {
-    match Template::compile(value, names, known) {
-        Ok(template) => Some(template),
-        Err(found) => {
-            for problem in found {
-                let below = problem.path.strip_prefix(strip).unwrap_or(&problem.path);
-                problems.add_with_hint(format!("{pointer}{below}"), problem.message, problem.hint);
-            }
-            None
-        }
+    sound(Template::compile(value, names, known), pointer, strip, problems)
+}
+
+/// What was compiled, or its problems, each told at its place.
+pub(super) fn sound<T>(
+    compiled: Result<T, Vec<TemplateProblem>>,
+    pointer: &str,
+    strip: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    for problem in compiled.as_ref().err().into_iter().flatten() {
+        let below = problem.path.strip_prefix(strip).unwrap_or(&problem.path);
+        problems.add_with_hint(format!("{pointer}{below}"), problem.message.clone(), problem.hint.clone());
     }
+    compiled.ok()
 }
 
 /// A piece with its claim worked out once and for all.
@@ -228,25 +254,32 @@ fn item(mut item: Value) -> Piece<'static> {
 
 /// A list whose items may have a `position`; that is checked here, as it may hold no expressions.
 pub(super) fn read_ordered(node: Option<Node<'_>>, names: &[&str], known: &Known, problems: &mut Problems) -> Pieces {
-    let Some(node) = node else { return Pieces::default() };
-    if !is_expression(node.value) {
-        let Some(items) = node.items(problems) else { return Pieces::default() };
-        for item in items {
-            if let Some(position) = item.value.get("position") {
-                Position::read(&Node { value: position, pointer: child(&item.pointer, "position") }, problems);
-            }
-        }
-    }
-    Pieces::compile(node.value, &node.pointer, names, known, problems)
+    let check = |position: &Node<'_>, problems: &mut Problems| drop(Position::read(position, problems));
+    read_items(node, check, names, known, problems)
 }
 
 /// A list whose order says nothing.
 pub(super) fn read_list(node: Option<Node<'_>>, names: &[&str], known: &Known, problems: &mut Problems) -> Pieces {
+    let refuse = |position: &Node<'_>, problems: &mut Problems| {
+        problems.add(&position.pointer, "the items of this list have no position");
+    };
+    read_items(node, refuse, names, known, problems)
+}
+
+fn read_items(
+    node: Option<Node<'_>>,
+    judge_position: impl Fn(&Node<'_>, &mut Problems),
+    names: &[&str],
+    known: &Known,
+    problems: &mut Problems,
+) -> Pieces {
     let Some(node) = node else { return Pieces::default() };
     if !is_expression(node.value) {
         let Some(items) = node.items(problems) else { return Pieces::default() };
-        for item in items.iter().filter(|item| item.value.get("position").is_some()) {
-            problems.add(child(&item.pointer, "position"), "the items of this list have no position");
+        for item in items {
+            if let Some(value) = item.value.get("position") {
+                judge_position(&Node { value, pointer: child(&item.pointer, "position") }, problems);
+            }
         }
     }
     Pieces::compile(node.value, &node.pointer, names, known, problems)

@@ -72,7 +72,7 @@ impl Share {
             .map_or(Some(Combine::Sum), |node| node.choice(&[("sum", Combine::Sum), ("max", Combine::Max)], problems));
         let mut bound = |name| {
             let node = fields.optional(name)?;
-            let found = quantity(node.value).filter(|found| found.sign() >= 0);
+            let found = Quantity::of(node.value).filter(|found| found.sign() >= 0);
             expect(&node, found, "a quantity such as `64Mi`, not below 0", problems)
         };
         let (min, max) = (bound("min"), bound("max"));
@@ -93,15 +93,7 @@ impl Share {
 
 /// A JSON number, exact to nine digits behind the point.
 fn number(value: &Value) -> Option<Quantity> {
-    Quantity::parse(value.as_number()?.as_str()).ok()
-}
-
-/// A quantity, as text or as a number.
-pub(super) fn quantity(value: &Value) -> Option<Quantity> {
-    match value {
-        Value::String(text) => Quantity::parse(text).ok(),
-        _ => number(value),
-    }
+    if value.is_number() { Quantity::of(value) } else { None }
 }
 
 fn expect<T>(node: &Node<'_>, found: Option<T>, expected: &str, problems: &mut Problems) -> Option<T> {

@@ -7,7 +7,7 @@ pub(super) const REQUEST: [&str; 9] =
 pub(super) const SHARED: [&str; 9] =
     ["cluster", "federation", "vars", "pod", "workload", "namespace", "applications", "handlers", "let"];
 /// In what one version of it brings.
-pub(super) const VERSION: [&str; 11] = [
+pub const VERSION: [&str; 11] = [
     "cluster",
     "federation",
     "vars",

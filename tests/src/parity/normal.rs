@@ -76,12 +76,7 @@ fn embedded(value: &Value) -> Value {
 }
 
 fn amount(value: &Value) -> Value {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return value.clone(),
-    };
-    Quantity::parse(&text).map_or_else(|_| value.clone(), |quantity| Value::from(spelt_alike(quantity)))
+    Quantity::of(value).map_or_else(|| value.clone(), |quantity| Value::from(spelt_alike(quantity)))
 }
 
 /// Binary and decimal suffixes of one amount become the same text.
