@@ -16,11 +16,17 @@ use std::path::{Path, PathBuf};
 
 use fedcar::documents::{self, Loaded};
 use fedcar::problem::Diagnostic;
+use fedcar_policy::federation::Date;
+
+/// The day on which these documents are checked.
+fn day() -> Date {
+    "2026-07-01".parse().unwrap()
+}
 
 /// What `fedcar check` would say: every problem, or for a valid folder what each member is told.
 fn report(folder: &Path) -> String {
     let mut text = String::new();
-    match documents::load(folder) {
+    match documents::load(folder, day()) {
         Err(problems) => write_problems(&mut text, &problems),
         Ok(loaded) => {
             let problems = loaded.check();
@@ -83,7 +89,7 @@ fn diagnostics_are_those_that_were_read_and_approved() {
 
 #[test]
 fn the_example_is_valid_for_every_member() {
-    let loaded = documents::load("../policies/examples/retail".as_ref()).unwrap();
+    let loaded = documents::load("../policies/examples/retail".as_ref(), day()).unwrap();
     assert_eq!(loaded.check(), []);
     for member in loaded.federation().members() {
         loaded.settings(&member.name).unwrap();
@@ -100,7 +106,7 @@ fn the_reference_is_valid() {
         blocks.filter(|block| block.starts_with("apiVersion:") && !block.contains("spec: {}")).collect();
     assert_eq!(documents.len(), 3);
     fs::write(folder.join("reference.yaml"), documents.join("---\n")).unwrap();
-    assert_eq!(documents::load(&folder).unwrap().check(), []);
+    assert_eq!(documents::load(&folder, day()).unwrap().check(), []);
 }
 
 /// The catalogue is no federation by itself, so it is checked as one that defines only what has no default.
@@ -125,7 +131,7 @@ fn the_catalogue_is_valid_as_it_stands() {
         let path = guardrail.unwrap().path();
         fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
     }
-    let loaded = documents::load(&folder).unwrap();
+    let loaded = documents::load(&folder, day()).unwrap();
     assert_eq!(loaded.check(), []);
     let (settings, _) = loaded.settings("any").unwrap();
     assert_eq!(settings["sidecars"].as_array().unwrap().len(), sidecars.len());

@@ -9,4 +9,5 @@ pub mod federation;
 pub mod injection;
 pub mod protocol;
 pub mod read;
+mod schema;
 pub mod settings;

@@ -25,16 +25,20 @@ pub use self::container::{
     Computable, Fallback, Form, InjectedContainer, JobFallback, OWN_CONTAINER_KEYS, Overridable, Position,
 };
 pub use self::definitions::{Definition, Validation};
+pub(crate) use self::duration::nanoseconds;
 pub use self::inject::Inject;
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
+pub(crate) use self::overrides::domain as override_domain;
 pub use self::overrides::{Bounds, Override, OverrideType, Target};
 pub use self::pieces::{Piece, Pieces};
 pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
+pub(crate) use self::sizing::quantity;
 pub use self::sizing::{Combine, Share, Sizing};
 pub use self::variables::VERSION as VARIABLES;
 use crate::read::Problem;
+use crate::schema::Schema;
 
 /// The most bytes that the settings of one cluster may have as JSON. A `PolicyServer` keeps all settings in one `ConfigMap`
 /// of at most 1 MiB and serialises them for each request; the host runner has the same bound, so that a cluster can change
@@ -97,6 +101,19 @@ pub struct Guardrail {
 }
 
 impl Settings {
+    /// What a document may say about all sidecars, as it stands in the settings.
+    pub(crate) fn shared_schema() -> Schema {
+        Schema::object([
+            ("onFault", Schema::choice(&reader::ON_FAULT).says("What a fault of fedcar itself answers; default deny.")),
+            (
+                "namespaceLabels",
+                Schema::choice(&reader::NAMESPACE_LABELS).says("Whether not knowing them is always a fault."),
+            ),
+            ("protectedNamespaces", Schema::list_of(Schema::filled()).says("Nothing is injected there.")),
+            ("let", Definition::schema().says("What all sidecars share: `let.NAME`.")),
+        ])
+    }
+
     /// Reads settings; on failure every problem, in the order of the document.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         reader::read(value)

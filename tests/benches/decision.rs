@@ -80,7 +80,7 @@ fn bundles(engine: &Engine) {
             let settings = match bundle {
                 "simple" => settings(1),
                 bundle => {
-                    let loaded = documents::load(&parity.join(bundle)).expect("a bundle");
+                    let loaded = documents::load(&parity.join(bundle), documents::today()).expect("a bundle");
                     let member = loaded.federation().members().next().expect("a member");
                     loaded.settings(&member.name).expect("valid settings").0
                 }

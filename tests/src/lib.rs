@@ -36,7 +36,8 @@ pub fn workspace() -> PathBuf {
 
 /// The example federation: every cluster with every workload, as a command line and as an API server would put it.
 pub fn retail() -> Vec<Scene> {
-    let loaded = documents::load(&workspace().join("policies/examples/retail")).expect("the example federation");
+    let loaded = documents::load(&workspace().join("policies/examples/retail"), documents::today())
+        .expect("the example federation");
     let objects = workloads();
     let namespaces: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "Namespace").collect();
     loaded

@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
 /// The documents by themselves, and then what the module says about each member's settings.
 fn federation(folder: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
     let shown = folder.display().to_string();
-    let loaded = match documents::load(folder) {
+    let loaded = match documents::load(folder, documents::today()) {
         Ok(loaded) => loaded,
         Err(problems) => return Ok((shown, problems)),
     };

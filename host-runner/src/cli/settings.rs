@@ -55,7 +55,7 @@ impl SettingsArguments {
                 Ok(ClusterSettings { settings: file.value, kubernetes: None, policy })
             }
             (None, Some(folder), Some(cluster)) => {
-                let loaded = documents::load(folder).map_err(Failure::Problems)?;
+                let loaded = documents::load(folder, documents::today()).map_err(Failure::Problems)?;
                 let (settings, notes) = loaded.settings(cluster).map_err(Failure::Problems)?;
                 for note in notes {
                     talk.note(note);

@@ -5,10 +5,11 @@
 //! that the same folder gives the same settings on every machine.
 
 mod folder;
+mod today;
 
 use std::path::Path;
 
-use fedcar_policy::federation::{self, Federation, Source, SourceProblem};
+use fedcar_policy::federation::{self, Date, Federation, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
 use serde_json::Value;
 
@@ -16,12 +17,14 @@ use crate::fragments;
 use crate::problem::Diagnostic;
 use crate::yaml::{self, Locations};
 use folder::{File, files};
+pub use today::today;
 
 /// The documents of one folder, each valid by itself and all names between them resolved.
 #[derive(Debug)]
 pub struct Loaded {
     folder: Folder,
     federation: Federation,
+    today: Date,
 }
 
 /// What was read, and where it stands.
@@ -34,16 +37,16 @@ struct Folder {
     origins: Vec<(usize, Locations)>,
 }
 
-/// Reads every document below a folder.
+/// Reads every document below a folder. `today` is the day by which exemptions have expired or not.
 ///
 /// # Errors
 ///
 /// Every problem that can be told from the documents alone. As long as a file cannot be read, what is missing in the
 /// others is not reported: it may be in that file.
-pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+pub fn load(path: &Path, today: Date) -> Result<Loaded, Vec<Diagnostic>> {
     let folder = Folder::read(path)?;
     match federation::read(&folder.sources) {
-        Ok(federation) => Ok(Loaded { folder, federation }),
+        Ok(federation) => Ok(Loaded { folder, federation, today }),
         Err(problems) => Err(folder.diagnostics(problems)),
     }
 }
@@ -60,7 +63,7 @@ impl Loaded {
     ///
     /// Every problem that stands in the way of this cluster.
     pub fn settings(&self, cluster: &str) -> Result<(Value, Vec<String>), Vec<Diagnostic>> {
-        match self.federation.compile(cluster) {
+        match self.federation.compile(cluster, self.today) {
             Ok(compiled) => Ok((compiled.settings, compiled.notes)),
             Err(problems) => Err(self.folder.diagnostics(problems)),
         }
@@ -68,7 +71,7 @@ impl Loaded {
 
     /// Everything that is wrong for any member, and every field of a fragment that Kubernetes does not know.
     pub fn check(&self) -> Vec<Diagnostic> {
-        let mut problems = self.federation.check();
+        let mut problems = self.federation.check(self.today);
         for (document, source) in self.folder.sources.iter().enumerate() {
             if source.value.get("kind").is_some_and(|kind| kind == "Sidecar") {
                 for problem in fragments::check(&source.value) {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::guardrail::Guardrail;
+use super::date::Date;
+use super::guardrail::{Guardrail, Rule, judge};
 use super::member::Member;
 use super::sidecar::Sidecar;
 use super::{Federation, Source, SourceProblem};
@@ -49,13 +50,14 @@ fn source_of(places: &[Place], pointer: &str) -> (usize, String) {
 }
 
 impl Federation {
-    /// The settings of one member's cluster.
+    /// The settings of one member's cluster. `today` decides which exemptions have expired, and nothing else: on every day
+    /// that has a result it is the same.
     ///
     /// # Errors
     ///
-    /// Every problem at once: an unknown cluster, a requirement that it does not meet, and whatever the module would
-    /// find wrong with the settings, at the place in the documents that causes it.
-    pub fn compile(&self, cluster: &str) -> Result<Compiled, Vec<SourceProblem>> {
+    /// Every problem at once: an unknown cluster, a requirement that it does not meet, a guardrail that is not kept, and
+    /// whatever the module would find wrong with the settings, at the place in the documents that causes it.
+    pub fn compile(&self, cluster: &str, today: Date) -> Result<Compiled, Vec<SourceProblem>> {
         let Some(member) = self.members().find(|member| member.name == cluster) else {
             let names: Vec<&str> = self.members().map(|member| member.name.as_str()).collect();
             let message = format!("no member is named `{cluster}`");
@@ -63,14 +65,14 @@ impl Federation {
                 .unwrap_or_else(|| format!("the members are {}", names.join(", ")));
             return Err(vec![SourceProblem::at(self.root.document, "/spec/members", message, Some(hint))]);
         };
-        self.compile_for(member)
+        self.compile_for(member, today)
     }
 
     /// What is wrong with the settings of any member, and with documents that no member selects; each problem once.
-    pub fn check(&self) -> Vec<SourceProblem> {
+    pub fn check(&self, today: Date) -> Vec<SourceProblem> {
         let mut found = Vec::new();
-        let compiled = self.members().filter_map(|member| self.compile_for(member).err());
-        for problem in compiled.chain(self.check_unselected()).flatten() {
+        let compiled = self.members().filter_map(|member| self.compile_for(member, today).err());
+        for problem in compiled.chain(self.check_unselected(today)).flatten() {
             if !found.contains(&problem) {
                 found.push(problem);
             }
@@ -78,7 +80,7 @@ impl Federation {
         found
     }
 
-    fn compile_for(&self, member: &Member) -> Result<Compiled, Vec<SourceProblem>> {
+    fn compile_for(&self, member: &Member, today: Date) -> Result<Compiled, Vec<SourceProblem>> {
         let sidecars: Vec<&Sidecar> =
             self.sidecars.iter().filter(|sidecar| member.selected_by(&sidecar.members)).collect();
         let guardrails: Vec<&Guardrail> =
@@ -91,13 +93,15 @@ impl Federation {
         for sidecar in &sidecars {
             assembly.add_sidecar(sidecar);
         }
-        for guardrail in guardrails {
-            assembly.add_guardrail(guardrail, &sidecars);
+        for guardrail in &guardrails {
+            assembly.add_guardrail(guardrail, &sidecars, member);
         }
         let notes = notes(member, &sidecars);
         match assembly.finish() {
-            Ok((settings, places)) if problems.is_empty() => Ok(Compiled { settings, notes, places }),
-            Ok(_) => Err(problems),
+            Ok((settings, places)) => {
+                problems.extend(judge(&guardrails, &sidecars, member, &settings, today));
+                if problems.is_empty() { Ok(Compiled { settings, notes, places }) } else { Err(problems) }
+            }
             Err(found) => {
                 problems.extend(found);
                 Err(problems)
@@ -106,20 +110,26 @@ impl Federation {
     }
 
     /// Checks what no member selects as if the first member did, with every variable that any member has.
-    fn check_unselected(&self) -> Option<Vec<SourceProblem>> {
+    fn check_unselected(&self, today: Date) -> Option<Vec<SourceProblem>> {
         let idle = |members: &Selector| !self.members().any(|member| member.selected_by(members));
         let sidecars: Vec<&Sidecar> = self.sidecars.iter().filter(|sidecar| idle(&sidecar.members)).collect();
-        let mut assembly = Assembly::new(self, self.members().next()?);
+        let first = self.members().next()?;
+        let mut assembly = Assembly::new(self, first);
         for member in self.members() {
             assembly.add_variables(self, member);
         }
         for sidecar in &sidecars {
             assembly.add_sidecar(sidecar);
         }
-        for guardrail in self.guardrails.iter().filter(|guardrail| idle(&guardrail.members)) {
-            assembly.add_guardrail(guardrail, &sidecars);
+        let guardrails: Vec<&Guardrail> = self.guardrails.iter().filter(|guardrail| idle(&guardrail.members)).collect();
+        for guardrail in &guardrails {
+            assembly.add_guardrail(guardrail, &sidecars, first);
         }
-        assembly.finish().err()
+        match assembly.finish() {
+            // What no member gets breaks no rule, but an exemption ends wherever it stands.
+            Ok((settings, _)) => Some(judge(&guardrails, &[], first, &settings, today)),
+            Err(problems) => Some(problems),
+        }
     }
 }
 
@@ -202,19 +212,20 @@ impl Assembly {
         self.sidecars.push(Value::Object(settings));
     }
 
-    /// A guardrail, with those of its sidecars that the cluster has.
-    fn add_guardrail(&mut self, guardrail: &Guardrail, sidecars: &[&Sidecar]) {
-        let at = format!("/guardrails/{}", self.guardrails.len());
-        self.place(at.as_str(), guardrail.document, "/spec");
-        self.place(format!("{at}/name"), guardrail.document, "/metadata/name");
-        let mut settings = named(&guardrail.name, &guardrail.file, guardrail.line);
-        settings.extend(guardrail.selection.clone().map(|selection| ("match".to_owned(), selection)));
-        for (list, names) in [("required", &guardrail.required), ("never", &guardrail.never)] {
-            let present = |name: &&String| sidecars.iter().any(|sidecar| sidecar.name == **name);
-            let names: Vec<&String> = names.iter().filter(present).collect();
-            settings.insert(list.to_owned(), json!(names));
+    /// A guardrail, with those of its sidecars that the cluster has. One whose exemptions leave out namespaces becomes
+    /// several, because in the settings a guardrail is about the same pods for all of its sidecars.
+    fn add_guardrail(&mut self, guardrail: &Guardrail, sidecars: &[&Sidecar], member: &Member) {
+        for (index, part) in guardrail.parts(sidecars, member).into_iter().enumerate() {
+            let at = format!("/guardrails/{}", self.guardrails.len());
+            self.place(at.as_str(), guardrail.document, "/spec");
+            self.place(format!("{at}/name"), guardrail.document, "/metadata/name");
+            let name = if index == 0 { guardrail.name.clone() } else { format!("{}-exempt-{index}", guardrail.name) };
+            let mut settings = named(&name, &guardrail.file, guardrail.line);
+            settings.extend(part.selection.map(|selection| ("match".to_owned(), selection)));
+            settings.insert("required".to_owned(), json!(part.required));
+            settings.insert("never".to_owned(), json!(part.never));
+            self.guardrails.push(Value::Object(settings));
         }
-        self.guardrails.push(Value::Object(settings));
     }
 
     /// Puts the settings together and checks them as the module will.
@@ -283,7 +294,9 @@ fn unmet_requirement(sidecar: &Sidecar, member: &Member) -> Option<SourceProblem
 
 /// The problems where a guardrail requires what the cluster does not get.
 fn unmet_guardrail(guardrail: &Guardrail, sidecars: &[&Sidecar], member: &Member) -> Vec<SourceProblem> {
-    let missing = |name: &String| !sidecars.iter().any(|sidecar| sidecar.name == *name);
+    let missing = |name: &String| {
+        !sidecars.iter().any(|sidecar| sidecar.name == *name) && !guardrail.exempts(Rule::Required, name, member)
+    };
     let unmet = guardrail.required.iter().enumerate().filter(|(_, name)| missing(name));
     let problem = |(position, name): (usize, &String)| {
         let message = format!("required here, but the Sidecar `{name}` does not select member `{}`", member.name);

@@ -3,45 +3,29 @@
 use serde_json::Value;
 
 use super::API_VERSION;
-use crate::read::{Node, Problems, did_you_mean};
+use crate::read::{Node, Problems};
+use crate::schema::Schema;
 
-/// The kinds that this version reads.
+/// The kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Federation,
     Sidecar,
     Guardrail,
+    Rollout,
+    TrafficPolicy,
+    SecurityPolicy,
 }
 
 impl Kind {
-    const ALL: [(&str, Self); 3] =
-        [("Federation", Self::Federation), ("Sidecar", Self::Sidecar), ("Guardrail", Self::Guardrail)];
-
-    /// Kinds of `fedcar.dev` that a later version brings, so that the message need not guess at a typing error.
-    const LATER: [&str; 3] = ["TrafficPolicy", "SecurityPolicy", "Rollout"];
-
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let text = node.text(problems)?;
-        let found = Self::ALL.iter().find(|(word, _)| *word == text).map(|(_, kind)| *kind);
-        if found.is_none() {
-            let words = Self::ALL.map(|(word, _)| word);
-            let known = words.join(", ");
-            if Self::LATER.contains(&text) {
-                problems.add_with_hint(
-                    &node.pointer,
-                    format!("this version of fedcar does not know the kind {text} yet"),
-                    Some(format!("it reads {known}; move the document out of the folder")),
-                );
-            } else {
-                problems.add_with_hint(
-                    &node.pointer,
-                    format!("expected one of {known}, found `{}`", crate::read::clip(text)),
-                    did_you_mean(text, words),
-                );
-            }
-        }
-        found
-    }
+    pub(super) const ALL: [(&str, Self); 6] = [
+        ("Federation", Self::Federation),
+        ("Sidecar", Self::Sidecar),
+        ("Guardrail", Self::Guardrail),
+        ("Rollout", Self::Rollout),
+        ("TrafficPolicy", Self::TrafficPolicy),
+        ("SecurityPolicy", Self::SecurityPolicy),
+    ];
 }
 
 /// The kind, the name and the still unread body of a document.
@@ -57,13 +41,31 @@ impl<'v> Header<'v> {
         let mut fields = Node::root(document).fields(problems)?;
         let version = fields.required("apiVersion", problems);
         let version = version.and_then(|node| node.choice(&[(API_VERSION, ())], problems));
-        let kind = fields.required("kind", problems).and_then(|node| Kind::read(&node, problems));
+        let kind = fields.required("kind", problems).and_then(|node| node.choice(&Kind::ALL, problems));
         let name = fields.required("metadata", problems).and_then(|node| name(&node, problems));
         let spec = fields.required("spec", problems);
         fields.finish(problems);
         version?;
         Some(Self { kind: kind?, name: name?, spec: spec? })
     }
+}
+
+/// The schema of a whole document, from that of its `spec`.
+pub(super) fn schema(kind: Kind, name: &str, spec: Schema) -> Schema {
+    let texts = || Schema::map_of(Schema::text());
+    let own = match kind {
+        // They stand in the settings, where each is part of a label's key.
+        Kind::Sidecar | Kind::Guardrail => Schema::label(),
+        Kind::Federation | Kind::Rollout | Kind::TrafficPolicy | Kind::SecurityPolicy => Schema::filled(),
+    };
+    let metadata = Schema::object([("name", own), ("labels", texts()), ("annotations", texts())]);
+    Schema::object([
+        ("apiVersion", Schema::only(&API_VERSION.into())),
+        ("kind", Schema::only(&name.into())),
+        ("metadata", metadata.requires(&["name"])),
+        ("spec", spec),
+    ])
+    .requires(&["apiVersion", "kind", "metadata", "spec"])
 }
 
 /// `metadata.name`; labels and annotations belong to the team's own tools.

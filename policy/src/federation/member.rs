@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 
 use super::version::Version;
 use crate::read::{Node, Problems};
+use crate::schema::Schema;
 use crate::settings::Selector;
 
 /// The label under which a selector sees a member's name.
-const MEMBER_LABEL: &str = "fedcar.dev/member";
+pub(super) const MEMBER_LABEL: &str = "fedcar.dev/member";
 
 /// One cluster of the federation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,15 @@ impl Facts {
         self.oldest().is_some_and(|(_, version)| version >= Version::NATIVE_SIDECARS)
     }
 
+    fn schema() -> Schema {
+        Schema::object([
+            ("kubernetes", Version::schema().says("The version of its API server, in quotes.")),
+            ("kubelets", Schema::list_of(Version::schema())),
+            ("architectures", Schema::list_of(Schema::filled())),
+            ("podSecurity", Schema::choice(&PodSecurity::ALL)),
+        ])
+    }
+
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let kubernetes = fields.optional("kubernetes").and_then(|node| Version::read(&node, problems));
@@ -134,7 +144,22 @@ impl Member {
         })
     }
 
-    pub(super) fn selected_by(&self, selector: &Selector) -> bool {
+    pub(super) fn schema() -> Schema {
+        let kubeconfig = Schema::object([("context", Schema::filled())]).requires(&["context"]);
+        Schema::object([
+            ("name", Schema::label()),
+            ("labels", Schema::map_of(Schema::text()).says("What selectors match.")),
+            ("engine", Schema::choice(&Engine::ALL).says("What runs the policy module there.")),
+            ("engineNamespace", Schema::filled()),
+            ("kubeconfig", kubeconfig.says("How delivery reaches it.")),
+            ("variables", Schema::map_of(Schema::any()).says("Each in place of the federation's of the same name.")),
+            ("facts", Facts::schema().says("What is known about it; what is missing is unknown.")),
+        ])
+        .requires(&["name", "engine"])
+    }
+
+    /// Whether a selector of members means it.
+    pub fn selected_by(&self, selector: &Selector) -> bool {
         let mut labels = self.labels.clone();
         labels.insert(MEMBER_LABEL.to_owned(), Value::from(self.name.as_str()));
         selector.matches(Some(&labels))

@@ -6,27 +6,65 @@
 //! the business of the caller, who knows the text.
 
 mod compile;
-mod guardrail;
+mod date;
+pub mod guardrail;
 mod header;
+mod lists;
 mod member;
+mod references;
+pub mod rollout;
 mod root;
+pub mod security;
+mod share;
 mod sidecar;
+mod span;
+pub mod traffic;
 mod version;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use compile::Compiled;
+pub use date::{Date, NotADate};
 pub use member::{Engine, Facts, Member, PodSecurity};
+pub use share::Share;
+pub use span::Span;
 pub use version::{Requirement, Version};
 
-use crate::read::{Problem, Problems, did_you_mean};
+use crate::read::{Problem, Problems};
 use guardrail::Guardrail;
 use header::{Header, Kind};
+use references::Documents;
+use rollout::Rollout;
 use root::Root;
+use security::SecurityPolicy;
 use sidecar::Sidecar;
+use traffic::TrafficPolicy;
 
 /// The version of the documents that this version of fedcar reads.
 pub const API_VERSION: &str = "fedcar.dev/v1alpha1";
+
+/// The JSON Schema (draft 2020-12) of each kind of document, by its name: for editors, and in `docs/schemas`.
+///
+/// A schema is about one document and its shape. It refuses nothing that [`read`] takes, but for a key that is `null`.
+pub fn schemas() -> impl Iterator<Item = (&'static str, Value)> {
+    Kind::ALL.into_iter().map(|(name, kind)| {
+        let spec = match kind {
+            Kind::Federation => Root::schema(),
+            Kind::Sidecar => Sidecar::schema(),
+            Kind::Guardrail => Guardrail::schema(),
+            Kind::Rollout => Rollout::schema(),
+            Kind::TrafficPolicy => TrafficPolicy::schema(),
+            Kind::SecurityPolicy => SecurityPolicy::schema(),
+        };
+        let mut schema = Map::new();
+        schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+        schema.insert("title".to_owned(), format!("{name} of {API_VERSION}").into());
+        if let Value::Object(document) = header::schema(kind, name, spec).into_value() {
+            schema.extend(document);
+        }
+        (name, Value::Object(schema))
+    })
+}
 
 /// One parsed document and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +102,9 @@ pub struct Federation {
     root: Root,
     sidecars: Vec<Sidecar>,
     guardrails: Vec<Guardrail>,
+    rollouts: Vec<Rollout>,
+    traffic_policies: Vec<TrafficPolicy>,
+    security_policies: Vec<SecurityPolicy>,
     revision: String,
 }
 
@@ -84,6 +125,26 @@ impl Federation {
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.root.members.iter()
     }
+
+    /// The guardrails, in the order of the documents.
+    pub fn guardrails(&self) -> &[Guardrail] {
+        &self.guardrails
+    }
+
+    /// The rollouts, in the order of the documents.
+    pub fn rollouts(&self) -> &[Rollout] {
+        &self.rollouts
+    }
+
+    /// The traffic policies, in the order of the documents.
+    pub fn traffic_policies(&self) -> &[TrafficPolicy] {
+        &self.traffic_policies
+    }
+
+    /// The security policies, in the order of the documents.
+    pub fn security_policies(&self) -> &[SecurityPolicy] {
+        &self.security_policies
+    }
 }
 
 /// Reads documents in their order, which is also the order in which sidecars are applied.
@@ -96,6 +157,9 @@ pub fn read(sources: &[Source]) -> Result<Federation, Vec<SourceProblem>> {
     let mut roots: Vec<Root> = Vec::new();
     let mut sidecars: Vec<Sidecar> = Vec::new();
     let mut guardrails: Vec<Guardrail> = Vec::new();
+    let mut rollouts: Vec<Rollout> = Vec::new();
+    let mut traffic_policies: Vec<TrafficPolicy> = Vec::new();
+    let mut security_policies: Vec<SecurityPolicy> = Vec::new();
     for (document, source) in sources.iter().enumerate() {
         let mut found = Problems::default();
         if let Some(header) = Header::read(&source.value, &mut found) {
@@ -103,20 +167,34 @@ pub fn read(sources: &[Source]) -> Result<Federation, Vec<SourceProblem>> {
                 Kind::Federation => roots.extend(Root::read(document, &header, &mut found)),
                 Kind::Sidecar => sidecars.extend(Sidecar::read(document, source, &header, &mut found)),
                 Kind::Guardrail => guardrails.extend(Guardrail::read(document, source, &header, &mut found)),
+                Kind::Rollout => rollouts.extend(Rollout::read(document, &header, &mut found)),
+                Kind::TrafficPolicy => traffic_policies.extend(TrafficPolicy::read(document, &header, &mut found)),
+                Kind::SecurityPolicy => security_policies.extend(SecurityPolicy::read(document, &header, &mut found)),
             }
         }
         problems
             .extend(found.into_vec().into_iter().map(|problem| SourceProblem { document: Some(document), problem }));
     }
-    let names: Vec<(usize, &str)> = sidecars.iter().map(|sidecar| (sidecar.document, sidecar.name.as_str())).collect();
-    repeated("Sidecar", &names, sources, &mut problems);
-    unknown_sidecars(&guardrails, &names, &mut problems);
-    let names: Vec<_> = guardrails.iter().map(|guardrail| (guardrail.document, guardrail.name.as_str())).collect();
-    repeated("Guardrail", &names, sources, &mut problems);
+    references::names(sources, &mut problems);
     let root = only_root(roots, sources, &mut problems);
+    let members = root.as_ref().map(|root| root.members.as_slice());
+    let documents = Documents {
+        members,
+        sidecars: &sidecars,
+        guardrails: &guardrails,
+        rollouts: &rollouts,
+        traffic_policies: &traffic_policies,
+        security_policies: &security_policies,
+    };
+    references::check(&documents, sources, &mut problems);
+    // Which members get what is known only where every document that says so could be read.
+    if problems.is_empty() {
+        problems.extend(rollout::coverage::check(&rollouts, &sidecars, members.unwrap_or_default(), sources));
+    }
     match root {
         Some(root) if problems.is_empty() => {
-            Ok(Federation { root, sidecars, guardrails, revision: compile::revision(sources) })
+            let revision = compile::revision(sources);
+            Ok(Federation { root, sidecars, guardrails, rollouts, traffic_policies, security_policies, revision })
         }
         _ => {
             problems.sort_by_key(|problem| problem.document);
@@ -143,33 +221,6 @@ fn only_root(roots: Vec<Root>, sources: &[Source], problems: &mut Vec<SourceProb
         problems.push(SourceProblem { document: None, problem });
     }
     first
-}
-
-/// Reports each name that an earlier document of the same kind has.
-fn repeated(kind: &str, names: &[(usize, &str)], sources: &[Source], problems: &mut Vec<SourceProblem>) {
-    for (position, (document, name)) in names.iter().enumerate() {
-        if let Some((first, _)) = names.iter().take(position).find(|(_, other)| other == name) {
-            let message = format!("a second {kind} `{name}`: the first is in {}", place(sources, *first));
-            problems.push(SourceProblem::at(*document, "/metadata/name", message, None));
-        }
-    }
-}
-
-/// Reports each sidecar that a guardrail names and no document defines.
-fn unknown_sidecars(guardrails: &[Guardrail], sidecars: &[(usize, &str)], problems: &mut Vec<SourceProblem>) {
-    for guardrail in guardrails {
-        for (list, names) in [("required", &guardrail.required), ("never", &guardrail.never)] {
-            for (position, name) in names.iter().enumerate() {
-                let known = sidecars.iter().map(|(_, sidecar)| *sidecar);
-                if !known.clone().any(|sidecar| sidecar == name) {
-                    let message = format!("no Sidecar is named `{name}`");
-                    let pointer = format!("/spec/{list}/{position}");
-                    let hint = did_you_mean(name, known);
-                    problems.push(SourceProblem::at(guardrail.document, pointer, message, hint));
-                }
-            }
-        }
-    }
 }
 
 /// Where a document stands, for a message of another document.

@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use super::header::Header;
 use super::member::{self, Member};
 use crate::read::Problems;
+use crate::schema::Schema;
+use crate::settings::Settings;
 
 /// What the Federation says.
 #[derive(Debug, Clone)]
@@ -19,6 +21,16 @@ pub(super) struct Root {
 }
 
 impl Root {
+    pub(super) fn schema() -> Schema {
+        Settings::shared_schema()
+            .and([
+                ("trustDomain", Schema::filled()),
+                ("variables", Schema::map_of(Schema::any()).says("`vars.NAME` in expressions.")),
+                ("members", Schema::some_of(Member::schema()).says("The clusters.")),
+            ])
+            .requires(&["members"])
+    }
+
     pub(super) fn read(document: usize, header: &Header<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = header.spec.fields(problems)?;
         let trust_domain = fields.optional("trustDomain").map(|node| node.value.clone());

@@ -7,7 +7,8 @@ use super::header::Header;
 use super::member::texts;
 use super::version::Requirement;
 use crate::read::{Node, Problems};
-use crate::settings::Selector;
+use crate::schema::Schema;
+use crate::settings::{self, Selector, override_domain};
 
 /// A sidecar. What it does to a pod stays as it was written: the settings' own check reads it.
 #[derive(Debug, Clone)]
@@ -73,6 +74,40 @@ impl Sidecar {
             requires,
             settings,
         })
+    }
+}
+
+impl Sidecar {
+    pub(super) fn schema() -> Schema {
+        let texts = || Schema::list_of(Schema::filled());
+        let requires = Schema::object([
+            ("kubernetes", Requirement::schema().says("Comparisons such as >=1.27, <1.40 that must all hold.")),
+            ("architectures", texts().says("Those of its image.")),
+            ("egress", texts().says("What it connects to.")),
+        ]);
+        settings::Sidecar::schema().and([
+            ("members", Selector::schema().says("Which clusters; default all.")),
+            ("requires", requires.says("What it asks of a cluster.")),
+        ])
+    }
+
+    /// What its versions bring, each with its place in the document: the current one, then the one before.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&'static str, &Map<String, Value>)> {
+        let previous = self.settings.get("rollout").and_then(|rollout| rollout.get("previous")?.as_object());
+        let previous = previous.map(|previous| ("/spec/rollout/previous", previous));
+        [("/spec", &self.settings)].into_iter().chain(previous)
+    }
+
+    /// The overrides that it declares, with their positions.
+    pub(super) fn overrides(&self) -> impl Iterator<Item = (usize, &Map<String, Value>)> + Clone {
+        let overrides = self.settings.get("overrides").and_then(Value::as_array).into_iter().flatten();
+        overrides.enumerate().filter_map(|(index, one)| Some((index, one.as_object()?)))
+    }
+
+    /// Whether an override of it is meant by the key of an annotation, short or whole.
+    pub(super) fn is_annotation(&self, found: &Map<String, Value>, annotation: &str) -> bool {
+        let own = found.get("annotation").and_then(Value::as_str).unwrap_or_default();
+        own == annotation || annotation.strip_prefix(&override_domain(&self.name)) == Some(own)
     }
 }
 

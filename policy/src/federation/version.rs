@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::read::{Node, Problems};
+use crate::schema::Schema;
 
 /// A minor version of Kubernetes, as `1.33`. Patch levels and vendors' suffixes (`v1.33.4-eks-1`) are left out: no
 /// feature that fedcar asks about depends on them.
@@ -17,6 +18,10 @@ impl Version {
     /// The first version whose API server and kubelet run sidecar containers (an init container with
     /// `restartPolicy: Always`) without a feature gate being set: beta and on by default since 1.29, stable since 1.33.
     pub const NATIVE_SIDECARS: Self = Self { major: 1, minor: 29 };
+
+    pub(super) fn schema() -> Schema {
+        Schema::pattern(r"^v?[0-9]+[.][0-9]+([.+-].*)?$")
+    }
 
     /// Reads a version that stands in a document as text.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
@@ -91,6 +96,10 @@ impl Comparison {
 }
 
 impl Requirement {
+    pub(super) fn schema() -> Schema {
+        Schema::pattern(r"^\s*(>=|<=|>|<|=)\s*v?[0-9]+[.][0-9]+")
+    }
+
     /// Reads a requirement that stands in a document.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let text = node.text(problems)?;

@@ -2,10 +2,11 @@
 
 use super::container::read_names;
 use super::definitions::read_condition;
-use super::pieces::{Pieces, compile, read_list, read_map, read_ordered};
+use super::pieces::{self, Pieces, compile, read_list, read_map, read_ordered};
 use super::{Known, variables};
 use crate::expression::template::{Condition, Template};
 use crate::read::{Node, Problems};
+use crate::schema::Schema;
 
 /// Changes in the user's own containers.
 #[derive(Debug)]
@@ -133,6 +134,19 @@ impl Application {
         Some(application)
     }
 
+    pub(super) fn schema() -> Schema {
+        Schema::object([
+            ("select", ContainerSelect::schema().says("Default all containers, and no init containers.")),
+            ("when", Schema::condition()),
+            ("env", pieces::list_schema()),
+            ("envFrom", pieces::list_schema()),
+            ("volumeMounts", pieces::list_schema()),
+            ("lifecycle", pieces::map_schema()),
+            ("handlers", Schema::list_of(HandlerRewrite::schema()).says("Probes and events that lead elsewhere.")),
+            ("set", pieces::map_schema().says("Fields that are replaced as a whole.")),
+        ])
+    }
+
     /// Whether the text of any expression in here passes a test.
     pub(super) fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
         let parts = [&self.env, &self.env_from, &self.volume_mounts, &self.lifecycle, &self.set];
@@ -148,6 +162,18 @@ impl Application {
 }
 
 impl HandlerRewrite {
+    fn schema() -> Schema {
+        let handler = Schema::object(HANDLER_KINDS.map(|kind| (kind, Schema::any())));
+        let handler = handler.with("minProperties", 1.into()).with("maxProperties", 1.into());
+        Schema::object([
+            ("of", Schema::list_of(Schema::word(HandlerOf::ALL.map(HandlerOf::name))).says("Default the probes.")),
+            ("kinds", Schema::list_of(Schema::word(HANDLER_KINDS)).says("Default httpGet, tcpSocket and grpc.")),
+            ("when", Schema::condition()),
+            ("to", handler.says("The handler that takes its place.")),
+        ])
+        .requires(&["to"])
+    }
+
     fn read(node: &Node<'_>, known: &Known, problems: &mut Problems) -> Option<Self> {
         let names = &variables::HANDLER;
         let mut fields = node.fields(problems)?;
@@ -175,6 +201,11 @@ impl HandlerRewrite {
 }
 
 impl ContainerSelect {
+    fn schema() -> Schema {
+        let names = || Schema::list_of(Schema::filled());
+        Schema::object([("include", names()), ("exclude", names()), ("init", Schema::flag())])
+    }
+
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let include = read_names(fields.optional("include"), problems);

@@ -6,6 +6,7 @@ use super::pieces::{Pieces, compile};
 use super::{Known, Sizing, variables};
 use crate::expression::template::Template;
 use crate::read::{Node, Problems, describe};
+use crate::schema::Schema;
 
 /// One container and how it is put in.
 #[derive(Debug)]
@@ -97,6 +98,10 @@ fn holds_expression(value: &Value) -> bool {
 /// The forms by name.
 const FORMS: [(&str, Form); 3] = [("sidecar", Form::Sidecar), ("init", Form::Init), ("container", Form::Container)];
 
+const FALLBACK_FORMS: [(&str, Form); 2] = [("container", Form::Container), ("init", Form::Init)];
+const FALLBACK_JOBS: [(&str, JobFallback); 3] =
+    [("skip", JobFallback::Skip), ("container", JobFallback::Container), ("reject", JobFallback::Reject)];
+
 impl Form {
     /// The form of this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -150,6 +155,28 @@ impl Overridable {
 }
 
 impl InjectedContainer {
+    pub(super) fn schema() -> Schema {
+        let names = || Schema::list_of(Schema::filled()).or_expression();
+        let position = Schema::object([("before", names()), ("after", names())]).or_expression();
+        let fallback =
+            Schema::object([("form", Schema::choice(&FALLBACK_FORMS)), ("jobs", Schema::choice(&FALLBACK_JOBS))]);
+        let form = Schema::choice(&FORMS).or_expression();
+        let own = Schema::object([
+            ("form", form.says("Where it runs; default container.")),
+            ("fallback", fallback.says("What a native sidecar becomes where the cluster has none.")),
+            ("position", position.says("Where it stands in its list.")),
+            (
+                "overridable",
+                Schema::list_of(Schema::filled()).says("What a container of the user of this name may say."),
+            ),
+            ("fixed", Schema::map_of(Schema::any()).says("What stands whatever an override says.")),
+            ("sizing", Sizing::schema().says("Requests that follow those of the applications.")),
+            ("name", Schema::text()),
+            ("image", Schema::text()),
+        ]);
+        own.requires(&["name", "image"]).open().says("Every other key is one of a container of Kubernetes.")
+    }
+
     /// Whether the text of any expression in here passes a test.
     pub(super) fn any_expression(&self, test: &dyn Fn(&str) -> bool) -> bool {
         self.pieces.any_expression(test)
@@ -228,12 +255,10 @@ impl Fallback {
         let mut fields = node.fields(problems)?;
         let mut fallback = Self::default();
         if let Some(form) = fields.optional("form") {
-            fallback.form = form.choice(&[("container", Form::Container), ("init", Form::Init)], problems)?;
+            fallback.form = form.choice(&FALLBACK_FORMS, problems)?;
         }
         if let Some(jobs) = fields.optional("jobs") {
-            let choices =
-                [("skip", JobFallback::Skip), ("container", JobFallback::Container), ("reject", JobFallback::Reject)];
-            fallback.jobs = jobs.choice(&choices, problems)?;
+            fallback.jobs = jobs.choice(&FALLBACK_JOBS, problems)?;
         }
         fields.finish(problems);
         Some(fallback)

@@ -7,6 +7,7 @@ use super::{Known, variables};
 use crate::expression::is_name;
 use crate::expression::template::{Condition, Template};
 use crate::read::{Node, Problems, child};
+use crate::schema::Schema;
 
 /// A value with a name: `let.NAME` in every expression behind it.
 #[derive(Debug, Clone)]
@@ -29,6 +30,12 @@ pub struct Validation {
 }
 
 impl Definition {
+    /// A list of definitions.
+    pub(crate) fn schema() -> Schema {
+        let one = Schema::object([("name", Schema::pattern("^[A-Za-z_][A-Za-z0-9_]*$")), ("value", Schema::any())]);
+        Schema::list_of(one.requires(&["name", "value"]))
+    }
+
     /// Reads a `let` that stands behind others; the names become known to the templates that are read afterwards.
     pub(super) fn read_all(
         node: Option<Node<'_>>,
@@ -77,6 +84,12 @@ impl Definition {
 }
 
 impl Validation {
+    /// A list of validations.
+    pub(super) fn schema() -> Schema {
+        let one = Schema::object([("expression", Schema::condition()), ("message", Schema::filled())]);
+        Schema::list_of(one.requires(&["expression", "message"]))
+    }
+
     /// Reads `validations`.
     pub(super) fn read_all(node: Option<Node<'_>>, known: &Known, problems: &mut Problems) -> Vec<Self> {
         let items = node.and_then(|node| node.items(problems)).unwrap_or_default();

@@ -20,7 +20,7 @@ const UNITS: [(&str, i128); 8] = [
 
 /// The nanoseconds of a duration; `None` for what `time.ParseDuration` of Go does not read either. Amounts below a
 /// nanosecond are cut off, as there.
-pub(super) fn nanoseconds(text: &str) -> Option<i64> {
+pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),

@@ -2,9 +2,10 @@
 
 use super::application::Application;
 use super::container::InjectedContainer;
-use super::pieces::{Pieces, read_list, read_map, read_ordered};
+use super::pieces::{self, Pieces, read_list, read_map, read_ordered};
 use super::{Known, variables};
 use crate::read::{Node, Problems};
+use crate::schema::Schema;
 
 /// Everything that one version of a sidecar brings.
 #[derive(Debug, Default)]
@@ -61,6 +62,19 @@ impl Inject {
         }
         fields.finish(problems);
         Some(inject)
+    }
+
+    pub(super) fn schema() -> Schema {
+        let remove = Schema::object(["annotations", "labels"].map(|key| (key, pieces::list_schema())));
+        Schema::object([
+            ("containers", Schema::list_of(InjectedContainer::schema())),
+            ("volumes", pieces::list_schema().says("Volumes of Kubernetes.")),
+            ("labels", pieces::map_schema()),
+            ("annotations", pieces::map_schema()),
+            ("remove", remove.says("Keys that are taken away.")),
+            ("pod", pieces::map_schema().says("Any other field of a pod's spec.")),
+            ("applications", Schema::list_of(Application::schema()).says("What changes in the user's own containers.")),
+        ])
     }
 
     /// Whether the text of any expression in here passes a test.

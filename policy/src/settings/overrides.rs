@@ -11,6 +11,7 @@ use crate::expression::quantity::Quantity;
 use crate::expression::{Budget, JsonError, is_name, read_json};
 use crate::injection::fingerprint::merge_key;
 use crate::read::{Fields, Node, Problems, clip, describe, did_you_mean};
+use crate::schema::Schema;
 
 /// The domain of annotations for one sidecar: `<sidecar>` stands before it.
 const DOMAIN: &str = ".sidecar.fedcar.dev/";
@@ -232,6 +233,25 @@ fn read_choices(node: &Node<'_>, problems: &mut Problems) -> Vec<String> {
     items.iter().filter_map(|item| item.text(problems)).map(str::to_owned).collect()
 }
 
+/// What an annotation may hold, by name.
+const TYPES: [&str; 6] = ["string", "integer", "boolean", "quantity", "duration", "json"];
+
+pub(super) fn schema() -> Schema {
+    let bound = || Schema::either([Schema::number(), Schema::text()]);
+    let one = Schema::object([
+        ("annotation", Schema::filled().says("Short for <sidecar>.sidecar.fedcar.dev/…, or a whole key.")),
+        ("name", Schema::filled().says("`overrides.NAME` in expressions; default the annotation.")),
+        ("type", Schema::word(TYPES)),
+        ("min", bound()),
+        ("max", bound()),
+        ("oneOf", Schema::some_of(Schema::text())),
+        ("maxLength", Schema::integer(1, LENGTH_MAX)),
+        ("default", Schema::any().says("The value where the annotation is absent, written with its own type.")),
+        ("sets", Schema::filled().says("containers.NAME.… : where the value goes.")),
+    ]);
+    Schema::list_of(one.requires(&["annotation", "type"]))
+}
+
 /// Reads the `overrides` of the sidecar that `document` is.
 pub(super) fn read(node: Option<Node<'_>>, document: &Value, problems: &mut Problems) -> Vec<Override> {
     let sidecar = document.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -252,7 +272,6 @@ pub(super) fn read(node: Option<Node<'_>>, document: &Value, problems: &mut Prob
 
 impl Override {
     fn read(node: &Node<'_>, sidecar: &str, containers: Option<&[&str]>, problems: &mut Problems) -> Option<Self> {
-        const TYPES: [&str; 6] = ["string", "integer", "boolean", "quantity", "duration", "json"];
         let mut fields = node.fields(problems)?;
         let annotation = fields.required("annotation", problems).and_then(|node| read_annotation(&node, problems));
         let name = match fields.optional("name") {

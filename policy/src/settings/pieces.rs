@@ -10,6 +10,7 @@ use crate::expression::template::{RenderError, Template, TemplateProblem};
 use crate::expression::{Budget, Scope};
 use crate::injection::fingerprint::{self, Context};
 use crate::read::{Node, Problems, child, describe};
+use crate::schema::Schema;
 
 /// A list, or one object, with expressions in it; what is constant is rendered and fingerprinted once.
 #[derive(Debug, Default)]
@@ -283,6 +284,16 @@ fn read_items(
         }
     }
     Pieces::compile(node.value, &node.pointer, names, known, problems)
+}
+
+/// Items of Kubernetes with `when` and `forEach`.
+pub(super) fn list_schema() -> Schema {
+    Schema::list_of(Schema::any()).or_expression()
+}
+
+/// Keys of Kubernetes.
+pub(super) fn map_schema() -> Schema {
+    Schema::map_of(Schema::any()).or_expression()
 }
 
 pub(super) fn read_map(node: Option<Node<'_>>, names: &[&str], known: &Known, problems: &mut Problems) -> Pieces {

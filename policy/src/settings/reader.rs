@@ -8,6 +8,9 @@ use super::{Cluster, Definition, Guardrail, Known, Match, Mode, OnFault, Origin,
 use crate::read::{Node, Problem, Problems, did_you_mean};
 
 const SCHEMA_VERSION: u64 = 1;
+pub(super) const ON_FAULT: [(&str, OnFault); 2] = [("allow", OnFault::Allow), ("deny", OnFault::Deny)];
+/// Whether not knowing the labels of a namespace is a fault in every case.
+pub(super) const NAMESPACE_LABELS: [(&str, bool); 2] = [("optional", false), ("required", true)];
 
 pub(super) fn read(value: &Value) -> Result<Settings, Vec<Problem>> {
     let mut problems = Problems::default();
@@ -38,10 +41,9 @@ fn read_all(root: &Node<'_>, problems: &mut Problems) -> Option<Settings> {
     known.shared = Definition::read_all(fields.optional("let"), &[], &variables::SHARED, &mut known, problems);
     let cluster = cluster_node.and_then(|node| read_cluster(&node, problems));
     let revision = federation_node.and_then(|node| read_revision(&node, problems)).unwrap_or_default();
-    let faults = [("allow", OnFault::Allow), ("deny", OnFault::Deny)];
-    let on_fault = fields.optional("onFault").map_or(Some(OnFault::Deny), |node| node.choice(&faults, problems));
-    let labels = [("optional", false), ("required", true)];
-    let labels_required = fields.optional("namespaceLabels").map_or(Some(false), |node| node.choice(&labels, problems));
+    let on_fault = fields.optional("onFault").map_or(Some(OnFault::Deny), |node| node.choice(&ON_FAULT, problems));
+    let labels_required =
+        fields.optional("namespaceLabels").map_or(Some(false), |node| node.choice(&NAMESPACE_LABELS, problems));
     let mut protected = read_names(fields.optional("protectedNamespaces"), problems);
     let engine = fields.optional("engineNamespace").and_then(|node| node.filled_text(problems)).unwrap_or("kubewarden");
     protected.push(engine.to_owned());

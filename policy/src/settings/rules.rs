@@ -1,6 +1,7 @@
 //! What happens where the pod already has something else in the place of what a sidecar brings.
 
 use crate::read::{Node, Problems};
+use crate::schema::Schema;
 
 /// A rule for one kind of conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,20 @@ const UNNAMED: &[(&str, Rule)] = &[("reject", Rule::Reject), ("keep", Rule::Keep
 const UNMOVABLE: &[(&str, Rule)] = &[("reject", Rule::Reject), ("keep", Rule::Keep)];
 
 impl ConflictRules {
+    pub(super) fn schema() -> Schema {
+        Schema::object([
+            ("containers", Schema::choice(NAMED).says("Default reject.")),
+            ("volumes", Schema::choice(NAMED).says("Default rename.")),
+            ("env", Schema::choice(UNNAMED).says("Default keep.")),
+            ("mounts", Schema::choice(UNNAMED).says("Default reject.")),
+            ("labels", Schema::choice(UNNAMED).says("Default keep.")),
+            ("annotations", Schema::choice(UNNAMED).says("Default keep.")),
+            ("pod", Schema::choice(UNNAMED).says("Default reject.")),
+            ("lifecycle", Schema::choice(UNNAMED).says("Default keep.")),
+            ("ports", Schema::choice(UNMOVABLE).says("Default reject.")),
+        ])
+    }
+
     /// Reads `conflicts`; what is not said keeps its default.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;

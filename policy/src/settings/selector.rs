@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::name::{is_label_value, is_qualified_name};
 use crate::read::{Node, Problems};
+use crate::schema::Schema;
 
 /// The label that every namespace carries with its own name; it is known also where the other labels are not.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -27,6 +28,13 @@ enum Operator {
     DoesNotExist,
 }
 
+const OPERATORS: [(&str, Operator); 4] = [
+    ("In", Operator::In),
+    ("NotIn", Operator::NotIn),
+    ("Exists", Operator::Exists),
+    ("DoesNotExist", Operator::DoesNotExist),
+];
+
 impl Selector {
     /// Reads `{matchLabels, matchExpressions}`.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
@@ -49,6 +57,18 @@ impl Selector {
         }
         fields.finish(problems);
         Some(Self(requirements))
+    }
+
+    pub(crate) fn schema() -> Schema {
+        let requirement = Schema::object([
+            ("key", Schema::filled()),
+            ("operator", Schema::choice(&OPERATORS)),
+            ("values", Schema::list_of(Schema::text())),
+        ]);
+        Schema::object([
+            ("matchLabels", Schema::map_of(Schema::text())),
+            ("matchExpressions", Schema::list_of(requirement.requires(&["key", "operator"]))),
+        ])
     }
 
     /// Whether labels fit. Values that are not text never fit a value.
@@ -76,17 +96,7 @@ impl Requirement {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let key = fields.required("key", problems).and_then(|key| key.filled_text(problems));
-        let operator = fields.required("operator", problems).and_then(|operator| {
-            operator.choice(
-                &[
-                    ("In", Operator::In),
-                    ("NotIn", Operator::NotIn),
-                    ("Exists", Operator::Exists),
-                    ("DoesNotExist", Operator::DoesNotExist),
-                ],
-                problems,
-            )
-        });
+        let operator = fields.required("operator", problems).and_then(|node| node.choice(&OPERATORS, problems));
         let mut values = Vec::new();
         if let Some(items) = fields.optional("values").and_then(|list| list.items(problems)) {
             for item in items {

@@ -11,6 +11,7 @@ use crate::digest::hex;
 use crate::expression::template::Condition;
 use crate::injection::WorkloadKind;
 use crate::read::{Fields, Node, Problems};
+use crate::schema::Schema;
 
 /// A sidecar, ready to be selected and injected.
 #[derive(Debug)]
@@ -75,8 +76,11 @@ pub enum OnConflict {
     Deny,
 }
 
+const MODES: [(&str, Mode); 3] = [("required", Mode::Required), ("opt-out", Mode::OptOut), ("opt-in", Mode::OptIn)];
+const ON_CONFLICT: [(&str, OnConflict); 2] = [("skip", OnConflict::Skip), ("deny", OnConflict::Deny)];
+
 /// Which pods something is for; everything that is given must fit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Match {
     /// Labels of the namespace.
     pub namespaces: Option<Selector>,
@@ -91,7 +95,7 @@ pub struct Match {
 }
 
 /// Who sent the request: any of these.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Callers {
     /// User names.
     pub users: Vec<String>,
@@ -161,7 +165,7 @@ impl Match {
     }
 
     /// Reads `match`; without it everything fits.
-    pub(super) fn read(node: Option<Node<'_>>, problems: &mut Problems) -> Self {
+    pub(crate) fn read(node: Option<Node<'_>>, problems: &mut Problems) -> Self {
         let mut matching = Self::any();
         let Some(mut fields) = node.and_then(|node| node.fields(problems)) else { return matching };
         matching.namespaces = fields.optional("namespaces").and_then(|node| Selector::read(&node, problems));
@@ -183,6 +187,23 @@ impl Match {
     }
 }
 
+impl Match {
+    pub(crate) fn schema() -> Schema {
+        let names = || Schema::list_of(Schema::filled());
+        let kinds = WorkloadKind::ALL.map(WorkloadKind::name);
+        Schema::object([
+            ("namespaces", Selector::schema().says("By labels of the namespace.")),
+            ("pods", Selector::schema().says("By labels of the pod.")),
+            ("serviceAccounts", names()),
+            (
+                "callers",
+                Schema::object([("users", names()), ("groups", names())]).says("Who sent the request: any of these."),
+            ),
+            ("workloads", Schema::list_of(Schema::word(kinds)).says("Kinds that are injected; default Pod.")),
+        ])
+    }
+}
+
 impl Origin {
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -199,11 +220,9 @@ impl Sidecar {
         let name = read_name(fields.required("name", problems), problems);
         let origin = fields.optional("origin").and_then(|node| Origin::read(&node, problems));
         let version = fields.optional("version").and_then(|node| node.filled_text(problems)).unwrap_or("0");
-        let modes = [("required", Mode::Required), ("opt-out", Mode::OptOut), ("opt-in", Mode::OptIn)];
-        let mode = fields.optional("mode").map_or(Some(Mode::OptIn), |node| node.choice(&modes, problems));
-        let on_conflict = fields.optional("onConflict").map_or(Some(OnConflict::Skip), |node| {
-            node.choice(&[("skip", OnConflict::Skip), ("deny", OnConflict::Deny)], problems)
-        });
+        let mode = fields.optional("mode").map_or(Some(Mode::OptIn), |node| node.choice(&MODES, problems));
+        let on_conflict =
+            fields.optional("onConflict").map_or(Some(OnConflict::Skip), |node| node.choice(&ON_CONFLICT, problems));
         let host_network = fields.optional("allowHostNetwork").and_then(|node| node.flag(problems)).unwrap_or(false);
         let os =
             fields.optional("os").map_or_else(|| vec!["linux".to_owned()], |node| read_names(Some(node), problems));
@@ -244,7 +263,36 @@ impl Sidecar {
     }
 }
 
+impl Sidecar {
+    /// What stands in a document as it stands in the settings.
+    pub(crate) fn schema() -> Schema {
+        let version = Schema::filled().says("`sidecar.version` in expressions; default 0.");
+        Version::schema(version).and([
+            ("mode", Schema::choice(&MODES).says("Whether pods carry it without asking; default opt-in.")),
+            ("onConflict", Schema::choice(&ON_CONFLICT).says("What a failed check does; default skip.")),
+            ("allowHostNetwork", Schema::flag().says("Whether it may go into pods on the node's network.")),
+            ("os", Schema::list_of(Schema::filled()).says("Default linux.")),
+            ("architectures", Schema::list_of(Schema::filled()).says("Default any.")),
+            ("match", Match::schema().says("Which pods; everything that is given must fit.")),
+            ("when", Schema::condition().says("A further condition on the pod.")),
+            ("rollout", Rollout::schema().says("How many workloads get this version.")),
+            ("overrides", overrides::schema().says("Annotations that application teams may set.")),
+            ("conflicts", ConflictRules::schema().says("What happens where something else is already there.")),
+        ])
+    }
+}
+
 impl Rollout {
+    fn schema() -> Schema {
+        let previous = Version::schema(Schema::filled()).requires(&["version", "inject"]);
+        Schema::object([
+            ("salt", Schema::filled().says("Other salts choose other workloads.")),
+            ("percent", Schema::integer(0, 100)),
+            ("previous", previous.says("What the others get; without it nothing.")),
+        ])
+        .requires(&["salt", "percent"])
+    }
+
     fn read(node: &Node<'_>, sidecar: &str, known: &mut Known, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let salt = fields.required("salt", problems).and_then(|node| node.filled_text(problems));
@@ -263,6 +311,16 @@ impl Rollout {
 }
 
 impl Version {
+    fn schema(version: Schema) -> Schema {
+        Schema::object([
+            ("version", version),
+            ("let", Definition::schema().says("Worked out once for each pod: `let.NAME`.")),
+            ("validations", Validation::schema().says("What must hold for the pod.")),
+            ("inject", Inject::schema().says("What it brings.")),
+        ])
+        .requires(&["inject"])
+    }
+
     /// Reads what stands beside each other in a sidecar and in its `rollout.previous`.
     fn read(fields: &mut Fields<'_>, version: &str, known: &mut Known, problems: &mut Problems) -> Option<Self> {
         let definitions = fields.optional("let");

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::expression::quantity::Quantity;
 use crate::read::{Node, Problems, describe};
+use crate::schema::Schema;
 
 /// The resources that can be sized, in the order in which they are written.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -44,7 +45,16 @@ pub enum Combine {
     Max,
 }
 
+/// Whether the container loses its resources where the pod has some as a whole.
+const LEVELS: [(&str, bool); 2] = [("keep", false), ("omit", true)];
+const COMBINE: [(&str, Combine); 2] = [("sum", Combine::Sum), ("max", Combine::Max)];
+
 impl Sizing {
+    pub(super) fn schema() -> Schema {
+        Schema::object(RESOURCES.map(|resource| (resource, Share::schema())))
+            .and([("podLevel", Schema::choice(&LEVELS).says("Default keep."))])
+    }
+
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let mut sizing = Self::default();
@@ -52,24 +62,34 @@ impl Sizing {
             let share = fields.optional(resource).and_then(|node| Share::read(&node, problems));
             sizing.shares.extend(share.map(|share| (resource, share)));
         }
-        let levels = [("keep", false), ("omit", true)];
         sizing.omit_at_pod_level =
-            fields.optional("podLevel").and_then(|node| node.choice(&levels, problems)).unwrap_or_default();
+            fields.optional("podLevel").and_then(|node| node.choice(&LEVELS, problems)).unwrap_or_default();
         fields.finish(problems);
         Some(sizing)
     }
 }
 
 impl Share {
+    fn schema() -> Schema {
+        let percent = Schema::number().with("exclusiveMinimum", 0.into()).with("maximum", PERCENT_MAX.into());
+        let limit = Schema::number().with("minimum", 100.into()).with("maximum", LIMIT_PERCENT_MAX.into());
+        Schema::object([
+            ("percentOfApplications", percent),
+            ("combine", Schema::choice(&COMBINE).says("Default sum.")),
+            ("min", Schema::quantity()),
+            ("max", Schema::quantity()),
+            ("limitPercent", limit.says("The limit as percent of the request.")),
+        ])
+        .requires(&["percentOfApplications"])
+    }
+
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let percent = fields.required("percentOfApplications", problems).and_then(|node| {
             let fits = |percent: &Quantity| percent.sign() > 0 && *percent <= Quantity::from_units(PERCENT_MAX);
             expect(&node, number(node.value).filter(fits), "a number above 0, at most 1000", problems)
         });
-        let combine = fields
-            .optional("combine")
-            .map_or(Some(Combine::Sum), |node| node.choice(&[("sum", Combine::Sum), ("max", Combine::Max)], problems));
+        let combine = fields.optional("combine").map_or(Some(Combine::Sum), |node| node.choice(&COMBINE, problems));
         let mut bound = |name| {
             let node = fields.optional(name)?;
             let found = Quantity::of(node.value).filter(|found| found.sign() >= 0);

@@ -45,7 +45,7 @@ impl Bundle {
     ///
     /// What is wrong with the documents, one problem a line.
     pub fn load(folder: &Path) -> Result<Self, String> {
-        let loaded = documents::load(folder).map_err(|problems| lines(&problems))?;
+        let loaded = documents::load(folder, documents::today()).map_err(|problems| lines(&problems))?;
         let mut read = documents_of(&folder.join("cases/pairs.yaml"))?.into_iter();
         let (Some(Value::Object(mut said)), None) = (read.next(), read.next()) else {
             return Err("pairs.yaml: expected one object".to_owned());
