@@ -33,6 +33,11 @@ impl Schema {
         self.with("required", json!(keys))
     }
 
+    /// Exactly one of these keys must be there.
+    pub(crate) fn one_of(self, keys: &[&str]) -> Self {
+        self.with("oneOf", keys.iter().map(|key| json!({"required": [key]})).collect())
+    }
+
     /// The same object with further keys.
     pub(crate) fn and<const N: usize>(mut self, more: [(&str, Self); N]) -> Self {
         if let Some(Value::Object(properties)) = self.0.get_mut("properties") {

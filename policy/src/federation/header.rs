@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::API_VERSION;
-use crate::read::{Node, Problems};
+use crate::read::{Node, Problems, clip};
 use crate::schema::Schema;
+use crate::settings::is_dns_label;
 
 /// The kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl<'v> Header<'v> {
         let version = fields.required("apiVersion", problems);
         let version = version.and_then(|node| node.choice(&[(API_VERSION, ())], problems));
         let kind = fields.required("kind", problems).and_then(|node| node.choice(&Kind::ALL, problems));
-        let name = fields.required("metadata", problems).and_then(|node| name(&node, problems));
+        let name = fields.required("metadata", problems).and_then(|node| name(&node, kind, problems));
         let spec = fields.required("spec", problems);
         fields.finish(problems);
         version?;
@@ -54,9 +55,8 @@ impl<'v> Header<'v> {
 pub(super) fn schema(kind: Kind, name: &str, spec: Schema) -> Schema {
     let texts = || Schema::map_of(Schema::text());
     let own = match kind {
-        // They stand in the settings, where each is part of a label's key.
-        Kind::Sidecar | Kind::Guardrail => Schema::label(),
-        Kind::Federation | Kind::Rollout | Kind::TrafficPolicy | Kind::SecurityPolicy => Schema::filled(),
+        Kind::Federation => Schema::filled(),
+        Kind::Sidecar | Kind::Guardrail | Kind::Rollout | Kind::TrafficPolicy | Kind::SecurityPolicy => Schema::label(),
     };
     let metadata = Schema::object([("name", own), ("labels", texts()), ("annotations", texts())]);
     Schema::object([
@@ -69,9 +69,18 @@ pub(super) fn schema(kind: Kind, name: &str, spec: Schema) -> Schema {
 }
 
 /// `metadata.name`; labels and annotations belong to the team's own tools.
-fn name<'v>(metadata: &Node<'v>, problems: &mut Problems) -> Option<&'v str> {
+fn name<'v>(metadata: &Node<'v>, kind: Option<Kind>, problems: &mut Problems) -> Option<&'v str> {
     let mut fields = metadata.fields(problems)?;
-    let name = fields.required("name", problems).and_then(|node| node.filled_text(problems));
+    let node = fields.required("name", problems);
+    let name = node.as_ref().and_then(|node| node.filled_text(problems));
+    // It becomes part of the names of objects, and for sidecars of labels' keys.
+    if let (Some(node), Some(name), Some(kind)) = (node, name, kind)
+        && kind != Kind::Federation
+        && !is_dns_label(name)
+    {
+        let expected = "expected a name such as `otel-agent` (RFC 1123 label)";
+        problems.add(&node.pointer, format!("{expected}, found `{}`", clip(name)));
+    }
     for map in ["labels", "annotations"] {
         for (_, value) in fields.optional(map).and_then(|node| node.entries(problems)).into_iter().flatten() {
             value.text(problems);

@@ -420,3 +420,391 @@ fn settings_that_no_policy_server_could_hold_name_the_largest_parts() {
     assert!(found[0].starts_with("0  the compiled settings are 615"), "{}", found[0]);
     assert!(found[0].contains("the largest sidecars, in bytes: large 614"), "{}", found[0]);
 }
+
+/// A sidecar for every member, whose container says what a rule may want to know.
+fn agent() -> Value {
+    sidecar(
+        "agent",
+        &json!({
+            "version": "2",
+            "overrides": [
+                {"annotation": "memory", "type": "quantity", "min": "16Mi", "max": "1Gi"},
+                {"annotation": "level", "type": "string", "oneOf": ["info", "trace"]},
+                {"annotation": "workers", "type": "integer"},
+                {"annotation": "tag", "type": "string", "sets": "containers.agent.image"},
+            ],
+            "inject": {"containers": [
+                {"name": "agent", "form": "sidecar", "image": "${vars.registry}/otel/agent:${sidecar.version}",
+                 "securityContext": {"runAsNonRoot": true, "capabilities": {"drop": ["NET_RAW"], "add": ["NET_ADMIN"]}}},
+            ]},
+            "rollout": {"salt": "r", "percent": 5, "previous": {"version": "1", "inject": {"containers": [
+                {"name": "agent", "image": "${pod.metadata.annotations['image']}"},
+            ]}}},
+        }),
+    )
+}
+
+fn guardrail(spec: &Value) -> Value {
+    document("Guardrail", "rule", spec)
+}
+
+#[test]
+fn guardrails_judge_what_the_documents_say_of_each_container() {
+    let current = "1 /spec/inject/containers/0";
+    let previous = "1 /spec/rollout/previous/inject/containers/0";
+    let place = "the rule stands in 2.yaml:3";
+    for (case, rules, expected) in [
+        (
+            "an image for each member, one that is made for each pod, and one that an application team may set",
+            json!({"images": {"allow": ["eu.registry.example/**", "registry.example/otel/*"]}}),
+            vec![
+                format!(
+                    "{previous}/image the Guardrail `rule` judges images, and an expression makes this one for each pod \
+                     (let it hang on nothing but `vars`, `cluster`, `federation` and `sidecar`; {place})"
+                ),
+                format!(
+                    "1 /spec/overrides/3/sets the Guardrail `rule` judges the image, and this override lets application \
+                     teams set it (leave the image to the document; {place})"
+                ),
+            ],
+        ),
+        (
+            "an image of elsewhere",
+            json!({"images": {"allow": ["eu.registry.example/otel/*"]}, "exemptions": [
+                {"owner": "a", "reason": "b", "expires": "2026-07-01", "members": {"matchLabels": {"tier": "edge"}}},
+            ]}),
+            vec![
+                format!(
+                    "{current}/image the Guardrail `rule` allows images of eu.registry.example/otel/*, found \
+                     `registry.example/otel/agent:2` ({place})"
+                ),
+            ],
+        ),
+        (
+            "a tag",
+            json!({"images": {"requireDigests": true}, "members": {"matchLabels": {"fedcar.dev/member": "lab"}}}),
+            vec![
+                format!(
+                    "{current}/image the Guardrail `rule` wants images pinned by digest, found \
+                     `registry.example/otel/agent:2` (write registry.example/otel/agent:2@sha256:…; {place})"
+                ),
+            ],
+        ),
+        (
+            "a security context, each time for both versions",
+            json!({"securityContext": {
+                "runAsNonRoot": true, "privileged": false, "dropCapabilities": ["NET_RAW"], "addCapabilities": ["CHOWN"],
+                "seccompProfiles": ["RuntimeDefault", "Localhost"],
+            }}),
+            vec![
+                format!(
+                    "{current}/securityContext/capabilities/add the Guardrail `rule` wants no capabilities to be added \
+                     but `CHOWN`, found [NET_ADMIN] ({place})"
+                ),
+                format!(
+                    "{current}/securityContext/seccompProfile/type the Guardrail `rule` wants a seccomp profile of type \
+                     `RuntimeDefault` or `Localhost`, found nothing ({place})"
+                ),
+                format!(
+                    "{previous}/securityContext/runAsNonRoot the Guardrail `rule` wants `runAsNonRoot: true`, found \
+                     nothing ({place})"
+                ),
+                format!(
+                    "{previous}/securityContext/capabilities/drop the Guardrail `rule` wants `NET_RAW` to be dropped, \
+                     found nothing ({place})"
+                ),
+                format!(
+                    "{previous}/securityContext/seccompProfile/type the Guardrail `rule` wants a seccomp profile of type \
+                     `RuntimeDefault` or `Localhost`, found nothing ({place})"
+                ),
+            ],
+        ),
+        (
+            "overrides, within bounds and beyond",
+            json!({"overrides": [
+                {"sidecar": "agent", "annotation": "memory", "min": "16Mi", "max": "512Mi"},
+                {"sidecar": "agent", "annotation": "agent.sidecar.fedcar.dev/level", "oneOf": ["info"]},
+                {"sidecar": "agent", "annotation": "workers", "max": 4},
+                {"sidecar": "agent", "annotation": "workers", "max": "4Mi"},
+                {"sidecar": "agent", "annotation": "tag", "allowed": false},
+            ]}),
+            vec![
+                format!(
+                    "1 /spec/overrides/0/max the Guardrail `rule` wants `max` to be at most 512Mi, found text `1Gi` (set \
+                     `max: 512Mi`; {place})"
+                ),
+                format!(
+                    "1 /spec/overrides/1/oneOf the Guardrail `rule` wants `oneOf` to hold nothing but info, found \
+                     [\"info\",\"trace\"] ({place})"
+                ),
+                format!(
+                    "1 /spec/overrides/2/max the Guardrail `rule` wants `max` to be at most 4, found nothing (set `max: \
+                     4`; {place})"
+                ),
+                "2 /spec/overrides/3/max expected a bound for the type integer, found text `4Mi`".to_owned(),
+                format!("1 /spec/overrides/3/annotation the Guardrail `rule` allows no such override ({place})"),
+            ],
+        ),
+        (
+            "exemptions, of which one ended yesterday",
+            json!({"images": {"requireDigests": true}, "exemptions": [
+                {"owner": "payments", "reason": "b", "expires": "2026-07-01", "rules": ["images"], "sidecars": ["agent"]},
+                {"owner": "payments", "reason": "b", "expires": "2026-06-30"},
+            ]}),
+            vec![
+                "2 /spec/exemptions/1/expires this exemption ended with 2026-06-30, and today is 2026-07-01 (take it out, \
+                 or let its owner payments extend it)"
+                    .to_owned(),
+            ],
+        ),
+    ] {
+        let mut found = problems(&federation(&[root(), agent(), guardrail(&rules)]).check(today()));
+        if case == "an image of elsewhere" || case == "a tag" {
+            found.retain(|line| line.starts_with(&format!("{current}/image")));
+        }
+        assert_eq!(found, expected, "{case}");
+    }
+}
+
+#[test]
+fn what_is_fixed_or_defined_for_all_pods_is_known() {
+    let agent = sidecar(
+        "agent",
+        &json!({
+            "let": [{"name": "image", "value": "${vars.registry}/agent:1"}, {"name": "pod", "value": "${pod.metadata.name}"}],
+            "inject": {"containers": [
+                {"name": "one", "image": "${let.image}", "args": ["${let.pod}"],
+                 "securityContext": {"runAsNonRoot": "${pod.spec.?hostNetwork.orValue(false)}"},
+                 "fixed": {"securityContext": {"runAsNonRoot": true}}},
+                {"name": "two", "when": "${cluster.name == 'elsewhere'}", "image": "evil.example/agent"},
+            ]},
+        }),
+    );
+    let rules = json!({"images": {"allow": ["*.registry.example/*", "registry.example/*"]},
+        "securityContext": {"runAsNonRoot": true}});
+    assert_eq!(problems(&federation(&[root(), agent, guardrail(&rules)]).check(today())), [""; 0]);
+}
+
+#[test]
+fn exemptions_take_namespaces_out_of_what_is_required() {
+    let exemption = |more: &Value| {
+        let mut one = json!({"owner": "a", "reason": "b", "expires": "2026-07-01"});
+        one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        one
+    };
+    let rules = json!({
+        "match": {"namespaces": {"matchLabels": {"tier": "prod"}}},
+        "required": ["one", "two", "three"],
+        "never": ["four"],
+        "exemptions": [
+            exemption(&json!({"sidecars": ["two"], "namespaces": ["old", "legacy"]})),
+            exemption(&json!({"sidecars": ["two"], "namespaces": ["old"], "members": {"matchLabels": {"tier": "prod"}}})),
+            exemption(&json!({"rules": ["required"], "sidecars": ["three"]})),
+            exemption(&json!({"sidecars": ["one"], "members": {"matchLabels": {"tier": "edge"}}})),
+        ],
+    });
+    let mut documents = vec![root(), guardrail(&rules)];
+    documents.extend(["one", "two", "three", "four"].map(|name| sidecar(name, &json!({}))));
+    let federation = federation(&documents);
+    let guardrails = |cluster| federation.compile(cluster, today()).unwrap().settings["guardrails"].clone();
+    let parts = |required: &Value| {
+        json!([
+            {"name": "rule", "origin": {"file": "1.yaml", "line": 2}, "required": required, "never": ["four"],
+             "match": {"namespaces": {"matchLabels": {"tier": "prod"}}}},
+            {"name": "rule-exempt-1", "origin": {"file": "1.yaml", "line": 2}, "required": ["two"], "never": [],
+             "match": {"namespaces": {"matchLabels": {"tier": "prod"}, "matchExpressions": [
+                {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["legacy", "old"]}]}}},
+        ])
+    };
+    assert_eq!(guardrails("eu-1"), parts(&json!(["one"])));
+    assert_eq!(guardrails("edge-1"), parts(&json!([])));
+}
+
+#[test]
+fn a_day_changes_nothing_but_what_has_expired() {
+    let rules = json!({"required": ["agent"], "exemptions": [
+        {"owner": "a", "reason": "b", "expires": "2026-07-01", "namespaces": ["old"]},
+    ]});
+    let federation = federation(&[root(), sidecar("agent", &json!({})), guardrail(&rules)]);
+    let on = |day: &str| federation.compile("eu-1", day.parse().unwrap());
+    assert_eq!(on("2026-07-01").unwrap().settings, on("1970-01-01").unwrap().settings);
+    assert_eq!(on("2026-07-02").unwrap_err().len(), 1);
+}
+
+#[test]
+fn each_member_stands_in_one_stage_of_one_rollout() {
+    let rollout = |name: &str, spec: &Value| document("Rollout", name, spec);
+    let stage = |name: &str, tier: &str| json!({"name": name, "members": {"matchLabels": {"tier": tier}}});
+    let rest = |name: &str| json!({"name": name});
+    for (case, rollouts, expected) in [
+        ("the last stage takes the rest", vec![json!({"stages": [stage("a", "prod"), rest("b")]})], vec![]),
+        (
+            "members are left out",
+            vec![json!({"stages": [stage("a", "prod")]})],
+            vec![
+                "2 /spec/stages no stage reaches `edge-1`, `lab`, which get its sidecars (add a last stage without \
+                 `members`, which takes every member that no other selects)",
+            ],
+        ),
+        (
+            "a member that it is not about may be left out",
+            vec![json!({"members": {"matchLabels": {"tier": "prod"}}, "stages": [stage("a", "prod")]})],
+            vec![],
+        ),
+        (
+            "a member twice, a stage for nobody, and two for the rest",
+            vec![json!({"stages": [
+                stage("a", "prod"), rest("b"), stage("c", "prod"), stage("d", "nowhere"), rest("e"),
+            ]})],
+            vec![
+                "2 /spec/stages/2/members `eu-1` stands in the stage `a` already (each member stands in one stage; \
+                 `percent` has its steps)",
+                "2 /spec/stages/3/members selects no member that gets agent (take the stage out, or change what it \
+                 selects)",
+                "2 /spec/stages/4 expected `members`, because the stage `b` has none (one stage takes what the others \
+                 leave)",
+            ],
+        ),
+        (
+            "two rollouts for one member",
+            vec![
+                json!({"stages": [rest("a")]}),
+                json!({"members": {"matchLabels": {"tier": "prod"}}, "stages": [rest("a")]}),
+            ],
+            vec![
+                "3 /spec/sidecars/0 the Rollout `r0` in 2.yaml:3 moves `agent` of `eu-1` too (let the `members` of the \
+                 two select different clusters, or make one of them)",
+            ],
+        ),
+        (
+            "two rollouts for members that have nothing in common",
+            vec![
+                json!({"members": {"matchLabels": {"tier": "edge"}}, "stages": [rest("a")]}),
+                json!({"members": {"matchLabels": {"tier": "prod"}}, "stages": [rest("a")]}),
+            ],
+            vec![],
+        ),
+    ] {
+        let mut documents = vec![root(), sidecar("agent", &json!({}))];
+        for (index, mut spec) in rollouts.into_iter().enumerate() {
+            spec["sidecars"] = json!(["agent"]);
+            documents.push(rollout(&format!("r{index}"), &spec));
+        }
+        let found = read(&sources(&documents)).map_or_else(|found| problems(&found), |_| Vec::new());
+        assert_eq!(found, expected, "{case}");
+    }
+}
+
+#[test]
+fn what_no_value_by_itself_is_wrong_about_is_found() {
+    let traffic = |services: &Value| document("TrafficPolicy", "p", &json!({"sidecar": "agent", "services": services}));
+    let security = |mut spec: Value| {
+        spec["sidecar"] = json!("agent");
+        document("SecurityPolicy", "p", &spec)
+    };
+    let rollout = |stage: Value| document("Rollout", "p", &json!({"sidecars": ["agent"], "stages": [stage]}));
+    let exempt = |more: Value| {
+        let mut one = json!({"owner": "a", "reason": "b", "expires": "2027-01-01"});
+        one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        guardrail(&json!({"required": ["agent"], "images": {"requireDigests": true}, "exemptions": [one]}))
+    };
+    let service = |more: Value| {
+        let mut one = json!({"name": "a", "host": "a.shop", "port": 80});
+        one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        one
+    };
+    for (document, expected) in [
+        (
+            rollout(json!({"name": "a", "percent": [50, 25, 100]})),
+            "/spec/stages/0/percent expected percentages that rise to 100, found [50, 25, 100] (say for example [5, 25, \
+             100])",
+        ),
+        (
+            rollout(json!({"name": "a", "percent": [5, 25]})),
+            "/spec/stages/0/percent expected percentages that rise to 100, found [5, 25] (say for example [5, 25, 100])",
+        ),
+        (
+            rollout(json!({"name": "a", "windows": [{"from": "22:00", "to": "06:00"}]})),
+            "/spec/stages/0/windows/0 expected `from` to be before `to`, found 22:00 and 06:00 (say two windows where the \
+             night is meant)",
+        ),
+        (
+            rollout(json!({"name": "a", "gates": [{"name": "g", "query": "up"}]})),
+            "/spec/stages/0/gates/0 expected `min` or `max`: a query gives a number and no verdict",
+        ),
+        (
+            rollout(json!({"name": "a", "soak": "29d"})),
+            "/spec/stages/0/soak expected a duration such as `1h30m` from 0s to 672h, found `29d`",
+        ),
+        (
+            traffic(&json!([service(json!({"protocol": "tcp", "timeout": "1s"}))])),
+            "/spec/services/0/timeout tcp knows no requests (say `protocol: http` or `http2`)",
+        ),
+        (
+            traffic(&json!([service(json!({"timeout": "1s", "retries": {"attempts": 2, "perTryTimeout": "1s"}}))])),
+            "/spec/services/0 `retries.perTryTimeout` 1s leaves no time for a second try within `timeout` 1s (make the \
+             timeout of a try shorter, or leave the retries out)",
+        ),
+        (
+            traffic(&json!([service(json!({"routes": [{"to": [{"service": "b"}]}]}))])),
+            "/spec/services/0/routes/0/to/0/service this policy has no service `b`",
+        ),
+        (
+            traffic(&json!([service(json!({"routes": [{"to": [{"service": "a", "weight": 0}]}]}))])),
+            "/spec/services/0/routes/0/to expected a weight above 0",
+        ),
+        (
+            traffic(&json!([service(json!({})), service(json!({"name": "b"}))])),
+            "/spec/services/1/host a second service at `a.shop:80`",
+        ),
+        (
+            traffic(&json!([service(json!({"failover": ["eu-2"]}))])),
+            "/spec/services/0/failover/0 no member is named `eu-2` (did you mean `eu-1`?)",
+        ),
+        (
+            security(json!({"authorization": {"rules": [{"name": "r", "from": {"identities": ["spiffe://a/b"]}}]}})),
+            "/spec/authorization/rules/0/from/identities/0 nobody can prove an identity here: this policy has no `mtls` \
+             (add `mtls`, or let the rule ask for a token)",
+        ),
+        (
+            security(json!({"authorization": {"rules": [{"name": "r", "from": {"tokens": ["staff"]}}]}})),
+            "/spec/authorization/rules/0/from/tokens/0 this policy has no token `staff`",
+        ),
+        (
+            security(json!({"audit": {"log": "all", "headers": ["cookie"]}})),
+            "/spec/audit/headers/0 `cookie` holds a secret, which no log may have",
+        ),
+        (exempt(json!({"rules": ["overhead"]})), "/spec/exemptions/0/rules/0 this guardrail has no `overhead`"),
+        (
+            exempt(json!({"rules": ["images"], "namespaces": ["a"]})),
+            "/spec/exemptions/0/rules/0 `images` holds for a whole member, so `namespaces` cannot narrow it (leave \
+             `namespaces` out, and name `members`)",
+        ),
+        (
+            exempt(json!({"sidecars": ["agnet"]})),
+            "/spec/exemptions/0/sidecars/0 no Sidecar is named `agnet` (did you mean `agent`?)",
+        ),
+        (
+            guardrail(&json!({"securityContext": {"runAsNonRoot": false}})),
+            "/spec/securityContext/runAsNonRoot expected true, found false: a floor demands what is safe (leave the key out \
+             where both are allowed)",
+        ),
+        (
+            guardrail(&json!({"images": {"allow": ["nginx"]}})),
+            "/spec/images/allow/0 expected a registry and a repository such as `registry.example/*`, found `nginx` (write \
+             `docker.io/library/nginx`)",
+        ),
+        (
+            guardrail(&json!({"overrides": [{"sidecar": "agent", "annotation": "memroy", "max": 1}]})),
+            "/spec/overrides/0/annotation the Sidecar `agent` has no override `memroy` (did you mean `memory`?)",
+        ),
+        (
+            guardrail(&json!({"never": ["agent"], "members": {"matchLabels": {"fedcar.dev/member": "eu1"}}})),
+            "/spec/members/matchLabels/fedcar.dev~1member no member is named `eu1` (did you mean `eu-1`?)",
+        ),
+    ] {
+        let overrides = json!({"overrides": [{"annotation": "memory", "type": "quantity"}]});
+        let found = read(&sources(&[root(), sidecar("agent", &overrides), document.clone()])).unwrap_err();
+        assert_eq!(problems(&found), [format!("2 {expected}")], "{document}");
+    }
+}

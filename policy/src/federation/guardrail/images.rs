@@ -38,11 +38,13 @@ impl Images {
     }
 
     pub(super) fn schema() -> Schema {
-        let pattern = Schema::filled().says("registry.example/team/*; as last part ** is everything below.");
+        let pattern = Schema::pattern("^[^/@]*[.:*][^/@]*/[^:@]+$|^localhost/[^:@]+$")
+            .says("registry.example/team/*; as last part ** is everything below.");
         Schema::object([
             ("allow", Schema::some_of(pattern)),
             ("requireDigests", Schema::flag().says("Whether a tag alone is not enough; default false.")),
         ])
+        .with("minProperties", 1.into())
     }
 
     /// What is wrong with an image, and what to do about it.

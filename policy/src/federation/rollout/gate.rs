@@ -69,6 +69,7 @@ impl Gate {
             ("interval", Span::schema().says("How often it is asked.")),
         ])
         .requires(&["name"])
+        .one_of(&["query", "url"])
     }
 }
 

@@ -196,7 +196,7 @@ impl Claim {
 impl Target {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let methods = read_methods(not_empty(fields.optional("methods"), problems), problems);
+        let methods = read_methods(fields.optional("methods"), problems);
         let paths = each(not_empty(fields.optional("paths"), problems), problems, |node, problems| {
             let path = read_path(node, problems)?;
             let star = path.find('*');

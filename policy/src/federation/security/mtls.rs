@@ -92,6 +92,7 @@ impl Certificates {
             ("spiffeSocket", Schema::pattern(ABSOLUTE).says("The socket of the Workload API in the pod.")),
             ("folder", Schema::pattern(ABSOLUTE).says("Holds tls.crt, tls.key and ca.crt.")),
         ])
+        .one_of(&["spiffeSocket", "folder"])
     }
 }
 

@@ -98,5 +98,6 @@ impl Keys {
             ("file", Schema::pattern("^/").says("A file in the pod.")),
             ("cache", Span::schema().says("For how long what comes from `url` is kept.")),
         ])
+        .one_of(&["url", "file"])
     }
 }

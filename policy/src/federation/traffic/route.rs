@@ -121,11 +121,11 @@ impl Route {
 
 /// Methods of HTTP.
 pub(in super::super) fn read_methods(list: Option<Node<'_>>, problems: &mut Problems) -> Vec<String> {
-    each(list, problems, |node, problems| node.choice(&METHODS, problems).map(str::to_owned))
+    each(not_empty(list, problems), problems, |node, problems| node.choice(&METHODS, problems).map(str::to_owned))
 }
 
 pub(in super::super) fn methods_schema() -> Schema {
-    Schema::list_of(Schema::choice(&METHODS)).says("Default all.")
+    Schema::some_of(Schema::choice(&METHODS)).says("Default all.")
 }
 
 impl PathMatch {
@@ -146,6 +146,7 @@ impl PathMatch {
 
     fn schema() -> Schema {
         Schema::object([("exact", Schema::pattern(ABSOLUTE)), ("prefix", Schema::pattern(ABSOLUTE))])
+            .one_of(&["exact", "prefix"])
     }
 }
 
