@@ -104,7 +104,7 @@ fn the_reference_is_valid() {
     let blocks = reference.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let documents: Vec<&str> =
         blocks.filter(|block| block.starts_with("apiVersion:") && !block.contains("spec: {}")).collect();
-    assert_eq!(documents.len(), 3);
+    assert_eq!(documents.len(), 6);
     fs::write(folder.join("reference.yaml"), documents.join("---\n")).unwrap();
     assert_eq!(documents::load(&folder, day()).unwrap().check(), []);
 }

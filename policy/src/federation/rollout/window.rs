@@ -107,8 +107,7 @@ impl Time {
         let found = node.value.as_str().and_then(|text| text.parse().ok());
         if found.is_none() {
             let found = crate::read::describe(node.value);
-            // Unquoted, 09:30 is 570 in YAML 1.1.
-            problems.add(&node.pointer, format!("expected a time in quotes such as \"09:30\", found {found}"));
+            problems.add(&node.pointer, format!("expected a time such as \"09:30\", found {found}"));
         }
         found
     }

@@ -1,4 +1,4 @@
-//! The document of kind SecurityPolicy: who may ask some workloads for what, how they prove who they are, and what is
+//! The document of kind `SecurityPolicy`: who may ask some workloads for what, how they prove who they are, and what is
 //! written down about it.
 //!
 //! Nothing compiles from it yet: Envoy's configuration will. What is certain after reading: a rule asks only for what the

@@ -1,4 +1,4 @@
-//! The document of kind TrafficPolicy: how the proxies of some workloads call the services that these need.
+//! The document of kind `TrafficPolicy`: how the proxies of some workloads call the services that these need.
 //!
 //! Nothing compiles from it yet: Envoy's configuration will. What is certain after reading: services and routes that are
 //! named exist, weights add up to something, and what a protocol cannot do is not asked of it.
