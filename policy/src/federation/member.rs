@@ -1,8 +1,8 @@
-//! A member cluster: what a document says about it, and which of its facts are known.
+//! A member cluster: what a document says about it.
 
 use serde_json::{Map, Value};
 
-use super::version::Version;
+use super::facts::Facts;
 use crate::read::{Node, Problems};
 use crate::schema::Schema;
 use crate::settings::Selector;
@@ -23,7 +23,7 @@ pub struct Member {
     pub engine_namespace: String,
     /// The context of a kubeconfig by which delivery reaches the cluster.
     pub context: Option<String>,
-    /// What is known about it.
+    /// What is known about it: as the document says, or also by a lock ([`super::Federation::with_lock`]).
     pub facts: Facts,
     pub(super) variables: Map<String, Value>,
     /// Its place in the document.
@@ -48,71 +48,6 @@ impl Engine {
             Self::Kubewarden => "kubewarden",
             Self::HostRunner => "fedcar-system",
         }
-    }
-}
-
-/// What is known about a cluster. A fact that is absent is unknown, and never taken for the convenient answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The version of its API server.
-    pub kubernetes: Option<Version>,
-    /// The versions of its kubelets.
-    pub kubelets: Vec<Version>,
-    /// The processor architectures of its nodes, as in the label `kubernetes.io/arch`.
-    pub architectures: Vec<String>,
-    /// The Pod Security level that namespaces enforce unless they say otherwise.
-    pub pod_security: Option<PodSecurity>,
-}
-
-/// A level of the Pod Security Standards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PodSecurity {
-    /// Anything goes.
-    Privileged,
-    /// Known privilege escalations are prevented.
-    Baseline,
-    /// Hardened as current practice has it.
-    Restricted,
-}
-
-impl PodSecurity {
-    const ALL: [(&str, Self); 3] =
-        [("privileged", Self::Privileged), ("baseline", Self::Baseline), ("restricted", Self::Restricted)];
-}
-
-impl Facts {
-    /// The oldest part on which a feature depends that needs both API server and kubelets, and what it is called.
-    ///
-    /// A kubelet is never newer than its API server, so the kubelets alone are enough where only they are known.
-    pub fn oldest(&self) -> Option<(&'static str, Version)> {
-        let server = self.kubernetes.map(|version| ("Kubernetes", version));
-        let kubelets = self.kubelets.iter().map(|version| ("kubelet", *version));
-        server.into_iter().chain(kubelets).min_by_key(|(_, version)| *version)
-    }
-
-    /// Does the cluster run sidecar containers? False also where that is unknown.
-    pub fn native_sidecars(&self) -> bool {
-        self.oldest().is_some_and(|(_, version)| version >= Version::NATIVE_SIDECARS)
-    }
-
-    fn schema() -> Schema {
-        Schema::object([
-            ("kubernetes", Version::schema().says("The version of its API server, in quotes.")),
-            ("kubelets", Schema::list_of(Version::schema())),
-            ("architectures", Schema::list_of(Schema::filled())),
-            ("podSecurity", Schema::choice(&PodSecurity::ALL)),
-        ])
-    }
-
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
-        let kubernetes = fields.optional("kubernetes").and_then(|node| Version::read(&node, problems));
-        let kubelets = fields.optional("kubelets").and_then(|node| node.items(problems)).unwrap_or_default();
-        let kubelets = kubelets.iter().filter_map(|node| Version::read(node, problems)).collect();
-        let architectures = fields.optional("architectures").map(|node| texts(&node, problems)).unwrap_or_default();
-        let pod_security = fields.optional("podSecurity").and_then(|node| node.choice(&PodSecurity::ALL, problems));
-        fields.finish(problems);
-        Some(Self { kubernetes, kubelets, architectures, pod_security })
     }
 }
 

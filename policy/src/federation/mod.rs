@@ -7,6 +7,7 @@
 
 mod compile;
 mod date;
+mod facts;
 pub mod guardrail;
 mod header;
 mod lists;
@@ -25,7 +26,8 @@ use serde_json::{Map, Value};
 
 pub use compile::Compiled;
 pub use date::{Date, NotADate};
-pub use member::{Engine, Facts, Member, PodSecurity};
+pub use facts::{Facts, Image, LOCK_FILE, Lock, MutatingWebhook, Namespace, PodSecurity, gather};
+pub use member::{Engine, Member};
 pub use share::Share;
 pub use span::Span;
 pub use version::{Requirement, Version};
@@ -119,6 +121,17 @@ impl Federation {
     /// It covers what the documents say, in their order, and not how the files are called, indented or commented.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// The same documents, with what a lock knows about each member. What the documents say themselves wins.
+    #[must_use]
+    pub fn with_lock(mut self, lock: &Lock) -> Self {
+        for member in &mut self.root.members {
+            if let Some(found) = lock.facts(&member.name) {
+                member.facts = member.facts.over(found);
+            }
+        }
+        self
     }
 
     /// The member clusters, in the order of the document.

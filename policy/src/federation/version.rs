@@ -23,6 +23,19 @@ impl Version {
         Schema::pattern(r"^v?[0-9]+[.][0-9]+([.+-].*)?$")
     }
 
+    /// The first version that has sidecar containers behind the feature gate `SidecarContainers`.
+    pub(super) const NATIVE_SIDECARS_BY_GATE: Self = Self { major: 1, minor: 28 };
+
+    /// A version of Kubernetes 1.
+    pub(super) const fn one(minor: u32) -> Self {
+        Self { major: 1, minor }
+    }
+
+    /// So many minor versions earlier.
+    pub(super) const fn before(self, minors: u32) -> Self {
+        Self { major: self.major, minor: self.minor.saturating_sub(minors) }
+    }
+
     /// Reads a version that stands in a document as text.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         if node.value.is_number() {
