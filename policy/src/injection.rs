@@ -36,6 +36,7 @@ pub use self::decide::{Allowed, Decision, decide, uninject};
 pub(crate) use self::lean::MANAGED_FIELDS;
 pub use self::marker::{INJECTED, ORIGINAL, RECORD_BYTES_MAX};
 pub use self::patch::Patch;
+pub(crate) use self::pod_security::{BASELINE_CAPABILITIES, RESTRICTED_VOLUMES};
 pub use self::reason::{Fault, FaultCode, Outcome, Pass, Reason, Refusal};
 pub use self::report::{Owner, Place, Report, SidecarReport};
 pub use self::request::{AdmissionInput, AdmissionRequest, GroupVersionKind, UserInfo};

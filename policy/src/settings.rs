@@ -34,7 +34,6 @@ pub use self::pieces::{Piece, Pieces};
 pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
-pub(crate) use self::sizing::quantity;
 pub use self::sizing::{Combine, Share, Sizing};
 pub use self::variables::VERSION as VARIABLES;
 use crate::read::Problem;

@@ -1,4 +1,5 @@
-//! `docs/reasons.md` is written from the code, so that no reason can be without a line in it. `BLESS=1` writes it anew.
+//! `docs/reasons.md` and `docs/compatibility.md` are written from the code, so that no reason and no rule can be without a
+//! line in them. `BLESS=1` writes them anew.
 
 #![allow(
     clippy::disallowed_methods,
@@ -13,6 +14,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use fedcar_policy::federation::compatibility::{RULES, Verdict};
 use fedcar_policy::injection::{FaultCode, Pass, Reason, Refusal};
 
 #[test]
@@ -37,10 +39,31 @@ fn every_reason_is_documented() {
         rows(FaultCode::ALL, |one| (one.code(), one.sentence())),
     );
     section("Why an injection cannot be undone", rows(Refusal::ALL, |one| (one.code(), one.sentence())));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+    compare(&path, &text);
+}
+
+#[test]
+fn every_rule_of_compatibility_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compatibility.md");
+    let mut text = String::from(include_str!("compatibility.md"));
+    text.push_str("\n## Verdicts\n\n| verdict | meaning |\n|---|---|\n");
+    for (_, code, meaning) in Verdict::ALL {
+        writeln!(text, "| `{code}` | {meaning} |").unwrap();
     }
-    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "docs/reasons.md is not what the code says");
+    text.push_str("\n## Rules\n\n| code | about | looks at | versions | evidence |\n|---|---|---|---|---|\n");
+    for rule in &RULES {
+        let row = [rule.feature, rule.looks_at, rule.versions, rule.evidence].join(" | ");
+        writeln!(text, "| `{}` | {row} |", rule.code).unwrap();
+    }
+    compare(&path, &text);
+}
+
+fn compare(path: &Path, text: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, text).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(found, text, "{} is not what the code says", path.display());
 }
 
 fn rows<T: Copy>(all: &[T], row: fn(T) -> (&'static str, &'static str)) -> Vec<(&'static str, &'static str)> {

@@ -28,6 +28,8 @@ pub(super) struct Sidecar {
 pub(super) struct Requires {
     pub(super) kubernetes: Option<Requirement>,
     pub(super) architectures: Vec<String>,
+    /// Destinations, with variables in them.
+    pub(super) egress: Vec<Value>,
 }
 
 /// The keys of `spec` that mean in a document what they mean in the settings (docs/settings.md).
@@ -112,15 +114,12 @@ impl Sidecar {
 }
 
 impl Requires {
-    /// `egress` is checked for its shape only: what a cluster's network policies allow is not known here.
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let kubernetes = fields.optional("kubernetes").and_then(|node| Requirement::read(&node, problems));
         let architectures = fields.optional("architectures").map(|node| texts(&node, problems)).unwrap_or_default();
-        if let Some(egress) = fields.optional("egress") {
-            texts(&egress, problems);
-        }
+        let egress = fields.optional("egress").map(|node| texts(&node, problems)).unwrap_or_default();
         fields.finish(problems);
-        Some(Self { kubernetes, architectures })
+        Some(Self { kubernetes, architectures, egress: egress.into_iter().map(Value::from).collect() })
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Level {
 }
 
 /// Capabilities that `baseline` lets a container add.
-const BASELINE_CAPABILITIES: [&str; 13] = [
+pub(crate) const BASELINE_CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",
@@ -37,7 +37,7 @@ const BASELINE_CAPABILITIES: [&str; 13] = [
 ];
 
 /// Volume sources that `restricted` allows.
-const RESTRICTED_VOLUMES: [&str; 9] = [
+pub(crate) const RESTRICTED_VOLUMES: [&str; 9] = [
     "configMap",
     "csi",
     "downwardAPI",

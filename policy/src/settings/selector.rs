@@ -86,6 +86,28 @@ impl Selector {
         })
     }
 
+    /// Whether labels fit of which there may be more than are known, unless `complete`; `None` where it hangs on those.
+    pub(crate) fn fits(&self, known: &Map<String, Value>, complete: bool) -> Option<bool> {
+        let open = |requirement: &Requirement| !complete && !known.contains_key(&requirement.key);
+        let settled = self.0.iter().filter(|requirement| !open(requirement));
+        let holds = Self(settled.cloned().collect()).matches(Some(known));
+        if holds && self.0.iter().any(open) { None } else { Some(holds) }
+    }
+
+    /// The labels that whatever fits must have with one value only.
+    pub(crate) fn implied(&self) -> Map<String, Value> {
+        let single = |requirement: &Requirement| match (requirement.operator, requirement.values.as_slice()) {
+            (Operator::In, [value]) => Some((requirement.key.clone(), Value::from(value.as_str()))),
+            _ => None,
+        };
+        self.0.iter().filter_map(single).collect()
+    }
+
+    /// Whether it fits everything.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether nothing but the namespace's own name is asked for.
     pub fn asks_only_for_name(&self) -> bool {
         self.0.iter().all(|requirement| requirement.key == NAMESPACE_NAME_LABEL)
@@ -159,6 +181,25 @@ mod tests {
             let selector = selector(&json!({"matchExpressions": [requirement]}));
             assert_eq!(selector.matches(labels.as_object()), fits, "{requirement}");
         }
+    }
+
+    #[test]
+    fn labels_that_are_not_known_leave_it_open() {
+        let known = json!({"app": "web"});
+        let known = known.as_object().unwrap();
+        for (requirement, open, complete) in [
+            (json!({"key": "app", "operator": "In", "values": ["web"]}), Some(true), Some(true)),
+            (json!({"key": "app", "operator": "DoesNotExist"}), Some(false), Some(false)),
+            (json!({"key": "tier", "operator": "In", "values": ["x"]}), None, Some(false)),
+            (json!({"key": "tier", "operator": "DoesNotExist"}), None, Some(true)),
+        ] {
+            let selector = selector(&json!({"matchExpressions": [requirement]}));
+            assert_eq!(selector.fits(known, false), open, "{requirement}");
+            assert_eq!(selector.fits(known, true), complete, "{requirement}");
+        }
+        let both = json!({"matchLabels": {"app": "db"}, "matchExpressions": [{"key": "tier", "operator": "Exists"}]});
+        assert_eq!(selector(&both).fits(known, false), Some(false));
+        assert_eq!(Value::Object(selector(&both).implied()), json!({"app": "db"}));
     }
 
     #[test]

@@ -45,10 +45,16 @@ pub fn gather(kubernetes: Option<&str>, listed: &[&str], objects: &[Value]) -> V
         facts.insert("mutatingWebhooks".to_owned(), Value::from(all));
     }
     if has("CustomResourceDefinition") {
-        let all = of("CustomResourceDefinition").filter(|one| one["spec"]["group"] == KUBEWARDEN_GROUP);
+        let all = of("CustomResourceDefinition").filter(|one| *at(one, "/spec/group") == KUBEWARDEN_GROUP);
         facts.insert("customResources".to_owned(), sorted(all.filter_map(served).collect::<Map<_, _>>()));
     }
     sorted(facts)
+}
+
+/// The value in a place, or null.
+fn at<'v>(object: &'v Value, pointer: &str) -> &'v Value {
+    static NOTHING: Value = Value::Null;
+    object.pointer(pointer).unwrap_or(&NOTHING)
 }
 
 fn sorted(map: Map<String, Value>) -> Value {
@@ -58,7 +64,7 @@ fn sorted(map: Map<String, Value>) -> Value {
 }
 
 fn name(object: &Value) -> Option<&str> {
-    object["metadata"]["name"].as_str()
+    at(object, "/metadata/name").as_str()
 }
 
 /// What nodes say about themselves, each value once.
@@ -66,7 +72,7 @@ fn nodes<'v>(nodes: impl Iterator<Item = &'v Value>) -> [(&'static str, Vec<Stri
     let mut kubelets = BTreeSet::new();
     let (mut architectures, mut systems) = (BTreeSet::new(), BTreeSet::new());
     for node in nodes {
-        let info = |key: &str| node["status"]["nodeInfo"][key].as_str();
+        let info = |key: &str| at(node, &format!("/status/nodeInfo/{key}")).as_str();
         kubelets.extend(info("kubeletVersion").and_then(|text| text.parse::<Version>().ok()));
         architectures.extend(info("architecture").map(str::to_owned));
         systems.extend(info("operatingSystem").map(str::to_owned));
@@ -84,7 +90,7 @@ type Inside<'v> = BTreeMap<(&'v str, &'v str), Vec<&'v Value>>;
 fn by_namespace(objects: &[Value]) -> Inside<'_> {
     let mut inside = Inside::new();
     for object in objects {
-        if let (Some(namespace), Some(kind)) = (object["metadata"]["namespace"].as_str(), object["kind"].as_str()) {
+        if let (Some(namespace), Some(kind)) = (at(object, "/metadata/namespace").as_str(), object["kind"].as_str()) {
             inside.entry((namespace, kind)).or_default().push(object);
         }
     }
@@ -95,7 +101,7 @@ fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>) -> V
     let of = name(own).unwrap_or_default();
     let inside = |kind| inside.get(&(of, kind)).into_iter().flatten().copied();
     let named = |object: &Value, parts: &[(&str, &Value)]| {
-        let mut value = Map::from_iter([("name".to_owned(), object["metadata"]["name"].clone())]);
+        let mut value = Map::from_iter([("name".to_owned(), at(object, "/metadata/name").clone())]);
         let present = parts.iter().filter(|(_, part)| !part.is_null());
         value.extend(present.map(|(key, part)| ((*key).to_owned(), (*part).clone())));
         Value::Object(value)
@@ -108,17 +114,17 @@ fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>) -> V
     let labels = own["metadata"].get("labels").cloned().unwrap_or_else(|| json!({}));
     namespace.insert("labels".to_owned(), labels);
     if has("Pod") {
-        let ended = |pod: &&Value| ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase);
+        let ended = |pod: &&Value| ["Succeeded", "Failed"].iter().any(|phase| *at(pod, "/status/phase") == *phase);
         namespace.insert("pods".to_owned(), Value::from(inside("Pod").filter(|pod| !ended(pod)).count()));
     }
     if has("ResourceQuota") {
         // What the quota controller goes by is the status, which follows the spec.
         let quota = |quota: &Value| {
-            let hard = quota["status"].get("hard").unwrap_or(&quota["spec"]["hard"]);
+            let hard = quota["status"].get("hard").unwrap_or(at(quota, "/spec/hard"));
             let spec = &quota["spec"];
             let parts = [
                 ("hard", hard),
-                ("used", &quota["status"]["used"]),
+                ("used", at(quota, "/status/used")),
                 ("scopes", &spec["scopes"]),
                 ("scopeSelector", &spec["scopeSelector"]),
             ];
@@ -127,12 +133,13 @@ fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>) -> V
         namespace.insert("resourceQuotas".to_owned(), list(inside("ResourceQuota").map(quota).collect()));
     }
     if has("LimitRange") {
-        let range = |range: &Value| named(range, &[("limits", &range["spec"]["limits"])]);
+        let range = |range: &Value| named(range, &[("limits", at(range, "/spec/limits"))]);
         namespace.insert("limitRanges".to_owned(), list(inside("LimitRange").map(range).collect()));
     }
     if has("NetworkPolicy") {
         let policy = |policy: &Value| {
-            let parts = ["podSelector", "policyTypes", "ingress", "egress"].map(|key| (key, &policy["spec"][key]));
+            let parts = ["podSelector", "policyTypes", "ingress", "egress"]
+                .map(|key| (key, at(policy, &format!("/spec/{key}"))));
             named(policy, &parts)
         };
         namespace.insert("networkPolicies".to_owned(), list(inside("NetworkPolicy").map(policy).collect()));
@@ -142,7 +149,7 @@ fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>) -> V
 
 /// A policy for the whole cluster, in the form of the youngest kind.
 fn cluster_policy(kind: &str, policy: &Value) -> Value {
-    let mut value = Map::from_iter([("name".to_owned(), policy["metadata"]["name"].clone())]);
+    let mut value = Map::from_iter([("name".to_owned(), at(policy, "/metadata/name").clone())]);
     let spec = policy["spec"].as_object().into_iter().flatten();
     let kept = ["tier", "priority", "subject", "ingress", "egress"];
     value.extend(spec.filter(|(key, _)| kept.contains(&key.as_str())).map(|(key, part)| (key.clone(), part.clone())));
@@ -172,7 +179,7 @@ fn webhooks(configuration: &Value) -> Vec<Value> {
     all.map(|webhook| {
         let policy = webhook["reinvocationPolicy"].as_str().unwrap_or("Never");
         json!({
-            "configuration": configuration["metadata"]["name"],
+            "configuration": at(configuration, "/metadata/name"),
             "name": webhook["name"],
             "reinvocationPolicy": policy,
         })
@@ -182,10 +189,8 @@ fn webhooks(configuration: &Value) -> Vec<Value> {
 
 /// The versions of a definition that the API server serves.
 fn served(definition: &Value) -> Option<(String, Value)> {
-    let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
-    let served: BTreeMap<&str, ()> = versions
-        .filter(|version| version["served"] == true)
-        .filter_map(|version| Some((version["name"].as_str()?, ())))
-        .collect();
-    Some((name(definition)?.to_owned(), json!(served.keys().collect::<Vec<_>>())))
+    let versions = at(definition, "/spec/versions").as_array().into_iter().flatten();
+    let served: BTreeSet<&str> =
+        versions.filter(|version| version["served"] == true).filter_map(|version| version["name"].as_str()).collect();
+    Some((name(definition)?.to_owned(), json!(served)))
 }

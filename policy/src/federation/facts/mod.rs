@@ -17,13 +17,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-pub(super) use self::cidr::Cidr;
 pub(super) use self::cluster_network_policy::{Action, ClusterNetworkPolicy, ClusterPeer, ClusterRule, Tier};
 pub use self::gather::gather;
 pub use self::lock::{Image, LOCK_FILE, Lock};
 pub use self::namespace::Namespace;
-pub(super) use self::namespace::{LimitRange, LimitType, Quota, Scope};
-pub(super) use self::network_policy::{Block, Direction, NetworkPolicy, Peer, Port, Ports, Protocol, Rule};
+pub(super) use self::namespace::{Limit, LimitRange, LimitType, Quota, Scope};
+pub(super) use self::network_policy::{Block, Direction, NetworkPolicy, Peer, Port, Ports, Protocol};
 pub(super) use self::quantities::Amounts;
 pub use self::webhook::MutatingWebhook;
 use super::member::texts;
@@ -180,8 +179,8 @@ impl Facts {
         facts.read_objects(&mut fields, problems);
         fields.finish(problems);
         if let Value::Object(written) = node.value {
-            facts.written = written.clone();
-            facts.written.retain(|_, value| !value.is_null());
+            let known = written.iter().filter(|(_, value)| !value.is_null());
+            facts.written = known.map(|(key, value)| (key.clone(), value.clone())).collect();
             facts.written.values_mut().for_each(Value::sort_all_objects);
             facts.written.sort_keys();
         }

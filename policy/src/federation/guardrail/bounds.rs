@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::expression::quantity::Quantity;
 use crate::read::{Node, Problems, describe};
 use crate::schema::Schema;
-use crate::settings::{nanoseconds, quantity};
+use crate::settings::nanoseconds;
 
 /// Bounds within which an override of a sidecar must stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Amount {
         match kind {
             "integer" => value.as_i64().map(Self::Number),
             "duration" => value.as_str().and_then(nanoseconds).map(Self::Number),
-            "quantity" => quantity(value).map(Self::Quantity),
+            "quantity" => Quantity::of(value).map(Self::Quantity),
             _ => None,
         }
     }

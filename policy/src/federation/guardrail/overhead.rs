@@ -3,7 +3,6 @@
 use crate::expression::quantity::Quantity;
 use crate::read::{Node, Problems, describe};
 use crate::schema::Schema;
-use crate::settings::quantity;
 
 /// What all sidecars together may request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl Amounts {
         let mut amounts = Self::default();
         for resource in Self::RESOURCES {
             let Some(node) = fields.optional(resource) else { continue };
-            match quantity(node.value).filter(|amount| amount.sign() >= 0) {
+            match Quantity::of(node.value).filter(|amount| amount.sign() >= 0) {
                 Some(amount) => amounts.of.push((resource, amount)),
                 None => problems.add(
                     &node.pointer,
