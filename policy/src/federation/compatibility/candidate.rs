@@ -167,6 +167,9 @@ pub(super) fn is_open(value: &Value) -> bool {
     }
 }
 
+/// Keys below which there is most text, of which no rule asks more than which fields there are.
+const NOT_JUDGED: [&str; 4] = ["annotations", "args", "command", "env"];
+
 /// What is known before any request.
 struct Known {
     values: Map<String, Value>,
@@ -213,7 +216,10 @@ impl Known {
             Value::String(text) if text.contains("${") => self.constant(value).unwrap_or_else(|| value.clone()),
             Value::Array(items) => items.iter().flat_map(|item| self.resolve_item(item)).collect(),
             Value::Object(map) => {
-                map.iter().map(|(key, value)| (key.clone(), self.resolve(value))).collect::<Map<_, _>>().into()
+                let resolve = |key: &str, value: &Value| {
+                    if NOT_JUDGED.contains(&key) { value.clone() } else { self.resolve(value) }
+                };
+                map.iter().map(|(key, value)| (key.clone(), resolve(key, value))).collect::<Map<_, _>>().into()
             }
             other => other.clone(),
         }
@@ -230,11 +236,7 @@ impl Known {
         }
         let mut item = item.clone();
         if let Value::Object(map) = &mut item {
-            let when = map.shift_remove("when").and_then(|when| self.constant(&when));
-            if when == Some(Value::Bool(false)) {
-                return Vec::new();
-            }
-            for key in ["forEach", "as"] {
+            for key in ["when", "forEach", "as"] {
                 map.shift_remove(key);
             }
         }

@@ -354,6 +354,12 @@ fn limit_ranges_judge_every_container_and_the_pod() {
             "compatible: every container is within the LimitRanges (namespace shop)",
         ),
         (
+            "filled in by the most",
+            resources(json!({})),
+            json!({"type": "Container", "max": {"cpu": "2"}}),
+            "compatible: every container is within the LimitRanges (namespace shop)",
+        ),
+        (
             "a default below the request",
             resources(json!({"requests": {"cpu": "500m"}})),
             json!({"type": "Container", "default": {"cpu": "100m"}}),
@@ -580,6 +586,7 @@ fn variables_and_defaults_are_worked_out_before_judging() {
         "inject": {"containers": [
             container(&json!({"resources": {"limits": {"memory": "${overrides.memory}", "cpu": "${let.cpu}"}}})),
             {"name": "never", "image": "a:1", "when": "${cluster.name == 'other'}", "resources": {"limits": {"memory": "9Gi"}}},
+            {"name": "never-2", "image": "${pod.metadata.name}", "when": "${cluster.name == 'other'}", "resources": {}},
         ]},
     });
     let limit = json!({"type": "Container", "max": {"memory": "64Mi", "cpu": "20m"}});
@@ -595,6 +602,8 @@ fn a_version_that_is_being_replaced_is_judged_too() {
         "rollout": {"salt": "s", "percent": 20, "previous": {"version": "1", "inject": {"pod": {"hostUsers": false}}}},
     });
     let facts = json!({"kubernetes": "1.32", "kubelets": ["1.32"]});
+    // What holds of both versions is said once.
+    assert_eq!(verdicts("operating-systems", &spec, &facts), ["unknown"]);
     let found = said("field-host-users", &spec, &facts);
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("incompatible: version 1, which is being replaced: uses `hostUsers`"), "{found:?}");
