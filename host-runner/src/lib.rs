@@ -4,6 +4,7 @@
 //! to them and applies the patches that they answer.
 
 pub mod admission;
+mod artifact;
 pub mod capabilities;
 pub mod cli;
 pub mod documents;

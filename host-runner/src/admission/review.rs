@@ -16,10 +16,8 @@ use crate::input::Namespaces;
 /// The user that requests made on the command line come from.
 const USERNAME: &str = "fedcar";
 
-/// Asks the policy of one cluster about objects.
+/// Asks policies, each with the settings of its cluster, about objects.
 pub struct Reviewer {
-    /// The policy with the settings of its cluster.
-    pub policy: Policy,
     /// The namespaces whose labels are known.
     pub namespaces: Namespaces,
     /// The namespace of objects that name none.
@@ -198,8 +196,8 @@ struct UserInfo {
 }
 
 impl Reviewer {
-    /// What the policy does with an object, or with the request in an `AdmissionReview`.
-    pub fn admit(&self, object: &Value) -> Result<AdmitReply, Unanswered> {
+    /// What a policy does with an object, or with the request in an `AdmissionReview`.
+    pub fn admit(&self, policy: &Policy, object: &Value) -> Result<AdmitReply, Unanswered> {
         let (request, namespace) = match review_request(object) {
             Some(request) => (Request::Sent(request), text_at(request, "/namespace")),
             None => (Request::Made(self.made_request(object)), Some(self.namespace_of(object))),
@@ -211,7 +209,7 @@ impl Reviewer {
             explain: self.explain,
         };
         let question = serde_json::to_vec(&question).map_err(Unanswered::Question)?;
-        answer(self.policy.call(Operation::Admit.name(), &question))
+        answer(policy.call(Operation::Admit.name(), &question))
     }
 
     fn namespace_of<'o>(&'o self, object: &'o Value) -> &'o str {
@@ -253,6 +251,18 @@ pub fn review_request(object: &Value) -> Option<&Value> {
 
 fn text_at<'o>(object: &'o Value, pointer: &str) -> Option<&'o str> {
     object.pointer(pointer).and_then(Value::as_str)
+}
+
+/// What the module finds wrong with settings, as Kubewarden's hosts ask it; `None` where nothing is.
+pub fn validate_settings(policy: &Policy, settings: &Value) -> Result<Option<String>, Unanswered> {
+    #[derive(Deserialize)]
+    struct Reply {
+        valid: bool,
+        message: Option<String>,
+    }
+    let settings = settings.to_string();
+    let reply: Reply = answer(policy.call(Operation::ValidateSettings.name(), settings.as_bytes()))?;
+    Ok((!reply.valid).then(|| reply.message.unwrap_or_default()))
 }
 
 fn answer<T: DeserializeOwned>(outcome: Outcome) -> Result<T, Unanswered> {

@@ -1,16 +1,14 @@
 //! `fedcar check`: everything that is wrong with a federation or with one cluster's settings, at once and in its place.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
-use super::explain::Form;
+use super::problems::{Form, print};
 use super::settings::{self, engine, prepare, without_text};
-use super::talk::{ERROR, Talk};
+use super::talk::Talk;
 use crate::problem::Diagnostic;
 use crate::{documents, fragments};
 
@@ -24,25 +22,16 @@ pub(super) struct Arguments {
     /// The settings of one cluster
     #[arg(long, value_name = "FILE", group = "checked")]
     settings: Option<PathBuf>,
-    /// The form of the result; json is one line for each problem
-    #[arg(long, short, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    /// The form of the result
+    #[arg(long, short, visible_alias = "format", value_enum, value_name = "FORM", default_value_t = Form::Text)]
     output: Form,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   fedcar check --federation retail
-  fedcar check --settings eu-1.yaml --output json";
-
-/// One line of JSON output.
-#[derive(Serialize)]
-struct JsonLine<'p> {
-    file: &'p str,
-    line: Option<u32>,
-    column: u32,
-    message: &'p str,
-    hint: Option<&'p str>,
-}
+  fedcar check --settings eu-1.yaml --output json
+  fedcar check --federation retail --format sarif > fedcar.sarif";
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let (what, problems) = match (&arguments.federation, &arguments.settings) {
@@ -104,19 +93,4 @@ fn settings(path: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
         }
     }
     Ok((path.display().to_string(), file.diagnostics(problems)))
-}
-
-fn print(problems: &[Diagnostic], form: Form) -> std::io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    for problem in problems {
-        match form {
-            Form::Text => writeln!(stdout, "{ERROR}error{ERROR:#}: {problem}\n")?,
-            Form::Json => {
-                let Diagnostic { file, line, column, message, hint, .. } = problem;
-                let line = JsonLine { file, line: *line, column: *column, message, hint: hint.as_deref() };
-                writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
-            }
-        }
-    }
-    Ok(())
 }

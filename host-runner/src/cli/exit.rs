@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::certificate::CertificateError;
 use super::serve::ServeError;
 use crate::admission::{PatchError, Unanswered};
+use crate::artifact::PlaceError;
 use crate::engine::{EngineError, Interruption, LoadError, PrepareError};
 use crate::input::InputError;
 use crate::problem::Diagnostic;
@@ -16,7 +17,7 @@ use crate::problem::Diagnostic;
 pub(super) enum Exit {
     /// Done, or skipped with a reason.
     Done = 0,
-    /// The policy denies an object.
+    /// The policy denies an object, or what is compared is different.
     Denied = 1,
     /// The command was called wrongly.
     Usage = 2,
@@ -78,6 +79,9 @@ pub(super) enum Failure {
     /// Certificates cannot be made or kept.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// A folder of compiled files cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// A result cannot be written.
     #[error("cannot write {to}")]
     Write {
@@ -97,7 +101,9 @@ impl Failure {
     /// The exit code. A reader that went away wanted no more: that is no failure.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Input(InputError::Nothing | InputError::Pattern(_)) => Exit::Usage,
+            Self::Usage(_)
+            | Self::Input(InputError::Nothing | InputError::Pattern(_))
+            | Self::Place(PlaceError::NotAFolder { .. } | PlaceError::Foreign { .. }) => Exit::Usage,
             Self::Input(_)
             | Self::Problems(_)
             | Self::Unanswered { source: Unanswered::Interrupted(Interruption::Input), .. } => Exit::BadInput,
@@ -111,6 +117,7 @@ impl Failure {
             | Self::Patch { .. }
             | Self::Serve(_)
             | Self::Certificate(_)
+            | Self::Place(PlaceError::Io { .. })
             | Self::Write { .. } => Exit::Fault,
         }
     }

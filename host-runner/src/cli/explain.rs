@@ -13,6 +13,7 @@ use super::settings::SettingsArguments;
 use super::talk::Talk;
 use super::verdict::{fault, message, title};
 use crate::admission::{AdmitReply, Report, Reviewer, SidecarReport, Verdict};
+use crate::engine::Policy;
 use crate::input::visit;
 use crate::output::table;
 
@@ -62,9 +63,9 @@ pub(super) fn run(arguments: Arguments, talk: Talk) -> Result<Exit, Failure> {
     let mut inputs = arguments.input.open()?;
     let namespaces = arguments.namespaces.namespaces(&mut inputs)?;
     let policy = arguments.settings.prepare(talk)?;
-    let reviewer = Reviewer { policy, namespaces, default_namespace: arguments.namespaces.namespace, explain: true };
+    let reviewer = Reviewer { namespaces, default_namespace: arguments.namespaces.namespace, explain: true };
     let mut explainer =
-        Explainer { reviewer, form: arguments.output, talk, stdout: io::stdout().lock(), worst: Exit::Done };
+        Explainer { policy, reviewer, form: arguments.output, talk, stdout: io::stdout().lock(), worst: Exit::Done };
     for input in inputs {
         match input {
             Input::Yaml(yaml) => {
@@ -85,6 +86,7 @@ pub(super) fn run(arguments: Arguments, talk: Talk) -> Result<Exit, Failure> {
 }
 
 struct Explainer {
+    policy: Policy,
     reviewer: Reviewer,
     form: Form,
     talk: Talk,
@@ -101,7 +103,7 @@ impl Explainer {
             self.reviewer.namespaces.note(object);
             let reply = self
                 .reviewer
-                .admit(object)
+                .admit(&self.policy, object)
                 .map_err(|source| Failure::Unanswered { place: format!("{file}:{line}"), source })?;
             let exit = match reply.verdict {
                 Verdict::Allowed => Exit::Done,

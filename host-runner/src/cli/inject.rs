@@ -35,11 +35,12 @@ pub(super) fn run(arguments: Arguments, talk: Talk) -> Result<Exit, Failure> {
     let mut inputs = arguments.input.open()?;
     let namespaces = arguments.namespaces.namespaces(&mut inputs)?;
     let policy = arguments.settings.prepare(talk)?;
-    let mut reviewer =
-        Reviewer { policy, namespaces, default_namespace: arguments.namespaces.namespace, explain: !talk.quiet };
+    let mut reviewer = Reviewer { namespaces, default_namespace: arguments.namespaces.namespace, explain: !talk.quiet };
     edit::run(inputs, &arguments.output, |object, place| {
         reviewer.namespaces.note(object);
-        let reply = reviewer.admit(object).map_err(|source| Failure::Unanswered { place: place.to_owned(), source })?;
+        let reply = reviewer
+            .admit(&policy, object)
+            .map_err(|source| Failure::Unanswered { place: place.to_owned(), source })?;
         Ok(follow(reply, object, place, talk))
     })
 }

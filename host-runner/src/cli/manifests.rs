@@ -10,13 +10,11 @@ use fedcar_policy::settings::is_dns_label;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+use super::install::InstallArguments;
 use super::settings::SettingsArguments;
 use super::talk::Talk;
 use super::whole_file;
-use crate::input::InputError;
-use crate::manifests::{
-    CaBundle, FailurePolicy, ManifestError, Manifests, NamespaceLabels, Proof, Request, TLS_SECRET, Tls, build,
-};
+use crate::manifests::{ManifestError, Manifests, Request, build};
 use crate::problem::Diagnostic;
 use crate::yaml;
 
@@ -32,33 +30,8 @@ pub(super) struct Arguments {
     /// The image of the runner, best by digest
     #[arg(long, value_name = "IMAGE")]
     image: String,
-    /// How many runners
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
-    replicas: u32,
-    /// Where the runner's certificate comes from
-    #[arg(long, value_enum, value_name = "FROM", default_value_t = Certificates::CertManager)]
-    tls: Certificates,
-    /// The certificates by which the API server knows the runner, as PEM; needed with `--tls secret`
-    #[arg(long, value_name = "FILE")]
-    ca_bundle: Option<PathBuf>,
-    /// What happens to a new pod while no runner answers [default: Fail where a sidecar is required, else Ignore]
-    #[arg(long, value_enum, value_name = "POLICY", ignore_case = true)]
-    failure_policy: Option<FailurePolicy>,
-    /// How long the API server waits for the runner when a pod is created
-    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
-    timeout_seconds: u32,
-    /// Whether the runner knows the labels of namespaces
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = NamespaceLabels::Watch)]
-    namespace_labels: NamespaceLabels,
-    /// The priority class of the runner's pods
-    #[arg(long, value_name = "NAME", default_value = "system-cluster-critical")]
-    priority_class: String,
-    /// Close what the runner does not need with a network policy
-    #[arg(long)]
-    network_policy: bool,
-    /// What the API server itself proves of a required sidecar in a new pod
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Proof::Image)]
-    prove: Proof,
+    #[command(flatten)]
+    install: InstallArguments,
     /// The version of the API server [default: the fact of the federation, else 1.30 or newer]
     #[arg(long, value_name = "VERSION", value_parser = kubernetes)]
     kubernetes: Option<Version>,
@@ -68,14 +41,6 @@ pub(super) struct Arguments {
     /// Write runner.yaml, admission.yaml and kustomization.yaml into this folder instead
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Certificates {
-    /// cert-manager, which must be in the cluster, makes and renews it
-    CertManager,
-    /// A Secret that somebody makes, for example with `fedcar certificate`
-    Secret,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -92,21 +57,22 @@ Examples:
   fedcar manifests --settings eu-1.yaml --image fedcar:dev --tls secret --ca-bundle tls/ca-bundle.crt";
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
-    let tls = tls(arguments.tls, arguments.ca_bundle.as_deref())?;
+    let install = &arguments.install;
+    let tls = install.tls()?;
     let cluster = arguments.settings.load(talk)?;
     let request = Request {
         settings: &cluster.settings,
         namespace: &arguments.namespace,
         image: &arguments.image,
-        replicas: arguments.replicas,
+        replicas: install.replicas,
         tls,
-        failure_policy: arguments.failure_policy,
-        timeout_seconds: arguments.timeout_seconds,
-        namespace_labels: arguments.namespace_labels,
-        priority_class: &arguments.priority_class,
-        network_policy: arguments.network_policy,
+        failure_policy: install.failure_policy,
+        timeout_seconds: install.timeout_seconds,
+        namespace_labels: install.namespace_labels,
+        priority_class: &install.priority_class,
+        network_policy: install.network_policy,
         kubernetes: arguments.kubernetes.or(cluster.kubernetes),
-        proof: arguments.prove,
+        proof: install.prove,
     };
     let manifests = build(&request).map_err(|error| failure(&error))?;
     for warning in &manifests.warnings {
@@ -116,28 +82,11 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
         Some(folder) => write(folder, &manifests, talk)?,
         None => print(&manifests, arguments.output).map_err(Failure::stdout)?,
     }
-    if arguments.tls == Certificates::Secret {
-        let namespace = &arguments.namespace;
-        talk.note(format_args!("the runner waits for the Secret {TLS_SECRET} (tls.crt, tls.key) in {namespace}"));
+    if let Some(waits) = install.waits_for(&arguments.namespace) {
+        talk.note(waits);
     }
     talk.note(format_args!("to take fedcar out at once: {}", manifests.break_glass));
     Ok(Exit::Done)
-}
-
-fn tls(from: Certificates, bundle: Option<&Path>) -> Result<Tls, Failure> {
-    match (from, bundle) {
-        (Certificates::CertManager, None) => Ok(Tls::CertManager),
-        (Certificates::Secret, Some(path)) => {
-            let file = path.display().to_string();
-            let text = fs::read(path).map_err(|source| InputError::Read { file: file.clone(), source })?;
-            let bad = |error| Failure::Problems(vec![Diagnostic::of_file(file, error)]);
-            CaBundle::parse(&text).map(Tls::Secret).map_err(|error| bad(error.to_string()))
-        }
-        (Certificates::Secret, None) => Err(Failure::Usage("`--tls secret` needs `--ca-bundle FILE`".to_owned())),
-        (Certificates::CertManager, Some(_)) => {
-            Err(Failure::Usage("`--ca-bundle` goes with `--tls secret`: cert-manager brings its own".to_owned()))
-        }
-    }
 }
 
 fn failure(error: &ManifestError) -> Failure {
@@ -151,7 +100,7 @@ fn failure(error: &ManifestError) -> Failure {
 
 fn print(manifests: &Manifests, form: Form) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let objects = manifests.runner.iter().chain(&manifests.admission);
+    let objects = manifests.engine.iter().chain(&manifests.admission).chain(&manifests.policies);
     match form {
         Form::Yaml => stdout.write_all(documents(objects, &manifests.break_glass).as_bytes())?,
         Form::Json => {
@@ -174,7 +123,8 @@ fn write(folder: &Path, manifests: &Manifests, talk: Talk) -> Result<(), Failure
     });
     let kustomization = [kustomization];
     let files = names.into_iter().chain(["kustomization.yaml"]);
-    let contents = [&manifests.runner[..], &manifests.admission[..], &kustomization[..]];
+    let admission = [&manifests.admission[..], &manifests.policies[..]].concat();
+    let contents = [&manifests.engine[..], &admission[..], &kustomization[..]];
     for (name, objects) in files.zip(contents) {
         let path = folder.join(name);
         whole_file::write(&path, documents(objects.iter(), &manifests.break_glass).as_bytes())?;

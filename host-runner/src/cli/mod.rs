@@ -1,10 +1,11 @@
 //! The command line: one file a command, each from raw arguments to a request, to work, to print.
 //!
-//! Results go to standard output, everything else to standard error. Exit codes: 0 done or skipped, 1 denied, 2 usage,
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done or skipped, 1 denied or different, 2 usage,
 //! 3 bad input, 4 our fault (`exit`).
 
 mod certificate;
 mod check;
+mod compile;
 mod completions;
 mod edit;
 mod exit;
@@ -12,8 +13,10 @@ mod explain;
 mod init;
 mod inject;
 mod inputs;
+mod install;
 mod manifests;
 mod module;
+mod problems;
 mod serve;
 mod serve_limits;
 mod settings;
@@ -46,6 +49,7 @@ enum Command {
     Uninject(uninject::Arguments),
     Explain(explain::Arguments),
     Check(check::Arguments),
+    Compile(Box<compile::Arguments>),
     Init(init::Arguments),
     Serve(Box<serve::Arguments>),
     Manifests(manifests::Arguments),
@@ -57,7 +61,7 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or skipped with a reason
-  1  denied by the policy
+  1  denied by the policy, or different with --check
   2  wrong usage
   3  an input cannot be used
   4  fedcar itself failed";
@@ -91,6 +95,7 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Uninject(arguments) => uninject::run(&arguments, talk),
         Command::Explain(arguments) => explain::run(arguments, talk),
         Command::Check(arguments) => check::run(&arguments, talk),
+        Command::Compile(arguments) => compile::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(*arguments, talk),
         Command::Manifests(arguments) => manifests::run(&arguments, talk),

@@ -9,7 +9,7 @@ mod today;
 
 use std::path::Path;
 
-use fedcar_policy::federation::{self, Date, Federation, Source, SourceProblem};
+use fedcar_policy::federation::{self, Compiled, Date, Federation, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
 use serde_json::Value;
 
@@ -63,10 +63,30 @@ impl Loaded {
     ///
     /// Every problem that stands in the way of this cluster.
     pub fn settings(&self, cluster: &str) -> Result<(Value, Vec<String>), Vec<Diagnostic>> {
-        match self.federation.compile(cluster, self.today) {
-            Ok(compiled) => Ok((compiled.settings, compiled.notes)),
-            Err(problems) => Err(self.folder.diagnostics(problems)),
-        }
+        self.compile(cluster).map(|compiled| (compiled.settings, compiled.notes))
+    }
+
+    /// The same with the way back from each place of the settings.
+    ///
+    /// # Errors
+    ///
+    /// Every problem that stands in the way of this cluster.
+    pub fn compile(&self, cluster: &str) -> Result<Compiled, Vec<Diagnostic>> {
+        self.federation.compile(cluster, self.today).map_err(|problems| self.folder.diagnostics(problems))
+    }
+
+    /// `file:line` of what says a place of compiled settings, the file as the documents call it.
+    pub fn place_of(&self, compiled: &Compiled, settings_pointer: &str) -> Option<String> {
+        let (document, pointer) = compiled.source_of(settings_pointer);
+        let (file, locations) = self.folder.origins.get(document)?;
+        let (line, _) = locations.find(&pointer);
+        Some(format!("{}:{line}", self.folder.files.get(*file)?.name))
+    }
+
+    /// The value in a document that says a place of compiled settings; `None` where none does in so many words.
+    pub fn said_by(&self, compiled: &Compiled, settings_pointer: &str) -> Option<&Value> {
+        let (document, pointer) = compiled.source_of(settings_pointer);
+        self.folder.sources.get(document)?.value.pointer(&pointer)
     }
 
     /// Everything that is wrong for any member, and every field of a fragment that Kubernetes does not know.

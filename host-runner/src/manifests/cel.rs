@@ -53,6 +53,18 @@ pub(super) fn condition(name: &str, expression: &str) -> Value {
     json!({"name": name, "expression": expression})
 }
 
+/// True of an object that another object made.
+pub(super) const CONTROLLED: &str = "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, has(o.controller) && o.controller)";
+
+/// True of an object that carries our mark.
+pub(super) const INJECTED: &str =
+    "has(object.metadata.annotations) && \"fedcar.dev/injected\" in object.metadata.annotations";
+
+/// Nothing may hang on an answer about an object that is going away.
+pub(super) fn not_being_deleted() -> Value {
+    condition("not-being-deleted", "!has(object.metadata.deletionTimestamp)")
+}
+
 /// Row 3 of the selection table (DESIGN section 4), and no more than that: whoever is not a node does not escape by an
 /// annotation, and a node escapes only with a pod that no admission could change.
 pub(super) fn not_a_mirror_pod() -> Value {

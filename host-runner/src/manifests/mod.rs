@@ -1,4 +1,5 @@
-//! The objects that run fedcar's host runner in one cluster, and those that put it into the path of the API server.
+//! The objects that run the policy module in one cluster, by fedcar's host runner or by Kubewarden, and those that put it
+//! into the path of the API server.
 //!
 //! Pure: from a request to Kubernetes objects. Invariants: the same request gives the same objects in the same order,
 //! and nothing here denies a pod that the policy module would admit. Where that cannot be promised, the object is left
@@ -7,6 +8,8 @@
 mod cel;
 mod certificates;
 mod containers;
+mod ground;
+mod kubewarden;
 mod matching;
 mod policies;
 mod required;
@@ -15,10 +18,11 @@ mod settings_file;
 mod webhooks;
 
 use fedcar_policy::federation::Version;
-use fedcar_policy::settings::{SYSTEM_NAMESPACES, Settings};
 use serde_json::{Map, Value, json};
 
 pub(crate) use certificates::CaBundle;
+use ground::Ground;
+pub(crate) use kubewarden::{KubewardenRequest, build as build_for_kubewarden};
 
 /// The name of every object that needs no other, and the value of the label by which all of them are found.
 const NAME: &str = "fedcar";
@@ -56,6 +60,7 @@ pub(crate) struct Request<'r> {
 }
 
 /// Where the runner's certificate comes from.
+#[derive(Debug, Clone)]
 pub(crate) enum Tls {
     /// cert-manager makes and renews it.
     CertManager,
@@ -71,6 +76,16 @@ pub(crate) enum FailurePolicy {
     Fail,
     /// It is admitted without sidecars
     Ignore,
+}
+
+impl FailurePolicy {
+    /// As the API spells it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+        }
+    }
 }
 
 /// Whether the runner knows the labels of namespaces.
@@ -96,10 +111,12 @@ pub(crate) enum Proof {
 /// What is to be applied, in this order.
 #[derive(Debug)]
 pub(crate) struct Manifests {
-    /// What runs the runner. It changes nothing for anybody else.
-    pub(crate) runner: Vec<Value>,
-    /// What puts the runner into the path of the API server; to be applied when the runner is ready.
+    /// What runs the module. It changes nothing for anybody else.
+    pub(crate) engine: Vec<Value>,
+    /// What puts the engine into the path of the API server; to be applied when the engine is ready.
     pub(crate) admission: Vec<Value>,
+    /// What the API server itself holds to; to be applied when the engine injects what is demanded here.
+    pub(crate) policies: Vec<Value>,
     /// The command that takes it out again.
     pub(crate) break_glass: String,
     /// What was left out, and what may not be meant.
@@ -132,58 +149,28 @@ pub(crate) enum ManifestError {
 /// What is worked out once and used by several objects.
 struct Plan<'r> {
     request: &'r Request<'r>,
-    settings: Settings,
+    ground: Ground<'r>,
     /// The settings as the runner reads them.
     settings_file: String,
-    /// Namespaces that are left alone, each once, the ones of Kubernetes first.
-    protected: Vec<String>,
-    failure_policy: FailurePolicy,
 }
 
 /// The objects for one cluster.
 pub(crate) fn build(request: &Request<'_>) -> Result<Manifests, ManifestError> {
-    let settings = Settings::read(request.settings).map_err(|problems| {
-        let first = problems.first().map(|problem| format!("{}: {}", problem.pointer, problem.message));
-        ManifestError::Settings(first.unwrap_or_default())
-    })?;
-    if request.namespace_labels == NamespaceLabels::None && settings.needs_namespace_labels() {
+    let Request { settings, namespace, failure_policy, kubernetes, proof, .. } = *request;
+    let ground = Ground::new(settings, namespace, failure_policy, kubernetes, proof)?;
+    if request.namespace_labels == NamespaceLabels::None && ground.settings.needs_namespace_labels() {
         return Err(ManifestError::NamespaceLabelsNeeded);
     }
-    let plan = Plan {
-        request,
-        settings_file: settings_file::write(request.settings)?,
-        protected: protected(&settings, request.namespace),
-        failure_policy: request.failure_policy.unwrap_or_else(|| failure_policy(&settings)),
-        settings,
-    };
+    let plan = Plan { request, ground, settings_file: settings_file::write(settings)? };
     let mut warnings = plan.warnings();
-    let policies = policies::build(&plan, &mut warnings);
+    let policies = policies::build(&plan.ground, &mut warnings);
     let break_glass = break_glass(!policies.is_empty());
-    let mut admission = vec![webhooks::build(&plan, &break_glass)];
-    admission.extend(policies);
-    let mut runner = runner::build(&plan);
+    let admission = vec![webhooks::build(&plan, &break_glass)];
+    let mut engine = runner::build(&plan);
     if matches!(request.tls, Tls::CertManager) {
-        runner.extend(certificates::cert_manager(request.namespace));
+        engine.extend(certificates::cert_manager(namespace));
     }
-    Ok(Manifests { runner, admission, break_glass, warnings })
-}
-
-/// A pod without a required sidecar is a broken promise, so it rather does not start; a pod without another one is a
-/// pod as it was before fedcar, so it rather starts.
-fn failure_policy(settings: &Settings) -> FailurePolicy {
-    if required::any(settings) { FailurePolicy::Fail } else { FailurePolicy::Ignore }
-}
-
-/// The runner's own namespace is always among them: its pods must be able to start while no runner runs.
-fn protected(settings: &Settings, own: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let declared = settings.protected_namespaces.iter().map(String::as_str);
-    for name in SYSTEM_NAMESPACES.into_iter().chain([own]).chain(declared) {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
+    Ok(Manifests { engine, admission, policies, break_glass, warnings })
 }
 
 /// Admission configuration is not itself subject to admission, so this works whatever else is broken.
@@ -197,18 +184,6 @@ fn break_glass(policies: bool) -> String {
 }
 
 impl Plan<'_> {
-    /// True where the API server is known to be older than a feature that is used.
-    fn lacks(&self, since: &str) -> bool {
-        let since = since.parse::<Version>();
-        self.request.kubernetes.is_some_and(|found| since.is_ok_and(|since| found < since))
-    }
-
-    /// A selector that leaves the protected namespaces out. The API server sets the label itself, so nobody can forge it.
-    fn namespace_selector(&self) -> Value {
-        let key = fedcar_policy::settings::NAMESPACE_NAME_LABEL;
-        json!({"matchExpressions": [{"key": key, "operator": "NotIn", "values": self.protected}]})
-    }
-
     fn warnings(&self) -> Vec<String> {
         let Request { namespace, replicas, image, .. } = *self.request;
         let mut warnings = Vec::new();
@@ -225,14 +200,12 @@ impl Plan<'_> {
             warnings
                 .push("with one replica nothing is injected while its node is drained or the pod restarts".to_owned());
         }
-        if !image.contains("@sha256:") {
-            warnings.push(format!("the image `{image}` is not pinned by digest (`@sha256:…`)"));
-        }
+        warnings.extend(unpinned(image));
         // Where its own instructions install it.
         let makes_certificates = "cert-manager";
         if matches!(self.request.tls, Tls::CertManager)
-            && self.failure_policy == FailurePolicy::Fail
-            && !self.protected.iter().any(|name| name == makes_certificates)
+            && self.ground.failure_policy == FailurePolicy::Fail
+            && !self.ground.protected.iter().any(|name| name == makes_certificates)
         {
             warnings.push(format!(
                 "`{makes_certificates}` is not among the `protectedNamespaces`: with failurePolicy Fail its pods would \
@@ -241,6 +214,11 @@ impl Plan<'_> {
         }
         warnings
     }
+}
+
+/// The warning about an image that may be another one tomorrow.
+fn unpinned(image: &str) -> Option<String> {
+    (!image.contains("@sha256:")).then(|| format!("the image `{image}` is not pinned by digest (`@sha256:…`)"))
 }
 
 /// The metadata of an object that stands in no namespace.

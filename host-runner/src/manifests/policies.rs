@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::required::{self, Required};
-use super::{FailurePolicy, Plan, Proof, cel, cluster_metadata, matching};
+use super::{FailurePolicy, Ground, Proof, cel, cluster_metadata, matching};
 
 /// `ValidatingAdmissionPolicy` is `v1` since 1.30; `v1beta1` was never on by default, so it is not made.
 const SINCE: &str = "1.30";
@@ -15,27 +15,27 @@ const SINCE: &str = "1.30";
 const MARKS: [&str; 2] = ["fedcar.dev/injected", "fedcar.dev/original"];
 
 /// Each policy, followed by its binding; none where the API server has no such kind.
-pub(super) fn build(plan: &Plan<'_>, warnings: &mut Vec<String>) -> Vec<Value> {
-    if plan.lacks(SINCE) {
-        let gap = match (required::any(&plan.settings), plan.failure_policy) {
+pub(super) fn build(ground: &Ground<'_>, warnings: &mut Vec<String>) -> Vec<Value> {
+    if ground.lacks(SINCE) {
+        let gap = match (required::any(&ground.settings), ground.failure_policy) {
             (true, FailurePolicy::Ignore) => {
-                "; a pod that misses a required sidecar while no runner answers is admitted"
+                "; a pod that misses a required sidecar while the engine does not answer is admitted"
             }
             _ => "",
         };
         warnings.push(format!("ValidatingAdmissionPolicy needs Kubernetes {SINCE}, so there is none{gap}"));
         return Vec::new();
     }
-    let mut objects = policy(plan, marks());
-    if plan.request.proof == Proof::Nothing {
+    let mut objects = policy(ground, marks());
+    if ground.proof == Proof::Nothing {
         return objects;
     }
-    for (sidecar, source) in plan.settings.sidecars.iter().zip(required::sources(plan, "sidecars")) {
-        if !required::is_required(&plan.settings, sidecar) {
+    for (sidecar, source) in ground.settings.sidecars.iter().zip(required::sources(ground, "sidecars")) {
+        if !required::is_required(&ground.settings, sidecar) {
             continue;
         }
-        match required::read(plan, sidecar, source) {
-            Ok(required) => objects.extend(policy(plan, presence(&required))),
+        match required::read(ground, sidecar, source) {
+            Ok(required) => objects.extend(policy(ground, presence(&required))),
             Err(required::Unprovable(why)) => warnings
                 .push(format!("no ValidatingAdmissionPolicy proves the required sidecar `{}`: {why}", sidecar.name)),
         }
@@ -53,7 +53,7 @@ struct Policy {
     validations: Vec<Value>,
 }
 
-fn policy(plan: &Plan<'_>, policy: Policy) -> Vec<Value> {
+fn policy(ground: &Ground<'_>, policy: Policy) -> Vec<Value> {
     let Policy { name, operation, resources, conditions, variables, validations } = policy;
     let rule = json!({
         "apiGroups": [""], "apiVersions": ["v1"], "operations": [operation], "resources": resources, "scope": "Namespaced",
@@ -62,7 +62,7 @@ fn policy(plan: &Plan<'_>, policy: Policy) -> Vec<Value> {
         "failurePolicy": "Fail",
         "matchConstraints": {
             "matchPolicy": "Equivalent",
-            "namespaceSelector": plan.namespace_selector(),
+            "namespaceSelector": ground.namespace_selector(),
             "resourceRules": [rule],
         },
     });

@@ -4,7 +4,7 @@ use fedcar_policy::settings::{Guardrail, Mode, Rule, Settings, Sidecar, Version}
 use serde_json::Value;
 
 use super::containers::{Demand, demands};
-use super::{Plan, cel, matching};
+use super::{Ground, cel, matching};
 
 /// A required sidecar that can be proven.
 pub(super) struct Required {
@@ -34,12 +34,12 @@ pub(super) fn is_required(settings: &Settings, sidecar: &Sidecar) -> bool {
 }
 
 /// What must be proven of a sidecar that [`is_required`].
-pub(super) fn read(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result<Required, Unprovable> {
-    let guardrails: Vec<(&Guardrail, Option<&Value>)> = plan
+pub(super) fn read(ground: &Ground<'_>, sidecar: &Sidecar, source: &Value) -> Result<Required, Unprovable> {
+    let guardrails: Vec<(&Guardrail, Option<&Value>)> = ground
         .settings
         .guardrails
         .iter()
-        .zip(sources(plan, "guardrails"))
+        .zip(sources(ground, "guardrails"))
         .map(|(guardrail, source)| (guardrail, matched(source)))
         .collect();
     let requiring: Vec<_> =
@@ -52,15 +52,15 @@ pub(super) fn read(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result
     }
     let matches: Vec<Option<&Value>> =
         requiring.iter().chain(&forbidding).map(|(_, matched)| *matched).chain([matched(source)]).collect();
-    if matches.iter().any(|one| matching::pod_labels(*one).iter().any(|label| is_injected(plan, "labels", label))) {
+    if matches.iter().any(|one| matching::pod_labels(*one).iter().any(|label| is_injected(ground, "labels", label))) {
         return Err(Unprovable("its `match` asks for a pod label that a sidecar injects"));
     }
-    let injects_account = ["serviceAccountName", "serviceAccount"].iter().any(|key| is_injected(plan, "pod", key));
+    let injects_account = ["serviceAccountName", "serviceAccount"].iter().any(|key| is_injected(ground, "pod", key));
     if injects_account && matches.iter().any(|one| matching::asks_for_service_account(*one)) {
         return Err(Unprovable("its `match` asks for the service account, which a sidecar injects"));
     }
 
-    if is_replaced(plan, sidecar, source) {
+    if is_replaced(ground, sidecar, source) {
         return Err(Unprovable("another sidecar may replace a container of it"));
     }
 
@@ -72,7 +72,7 @@ pub(super) fn read(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result
     scope.extend(forbidding.iter().map(|(_, matched)| cel::not(&matching::expression(*matched))));
     scope.retain(|clause| clause != "true");
 
-    let versions = versions(plan, sidecar, source)?;
+    let versions = versions(ground, sidecar, source)?;
     let carried: Vec<String> =
         versions.iter().map(|demands| cel::all(&demands.iter().map(Demand::expression).collect::<Vec<_>>())).collect();
     let by = if sidecar.mode == Mode::Required {
@@ -97,7 +97,7 @@ pub(super) fn read(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result
 }
 
 /// What each version that a pod may get must have put into it.
-fn versions(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result<Vec<Vec<Demand>>, Unprovable> {
+fn versions(ground: &Ground<'_>, sidecar: &Sidecar, source: &Value) -> Result<Vec<Vec<Demand>>, Unprovable> {
     let current = (&sidecar.versions.current, source.get("inject"));
     let mut given: Vec<(&Version, Option<&Value>)> = Vec::new();
     match &sidecar.versions.rollout {
@@ -113,10 +113,10 @@ fn versions(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result<Vec<Ve
             }
         }
     }
-    let settings = (&plan.settings, plan.request.settings);
+    let settings = (&ground.settings, ground.source);
     let mut versions = Vec::new();
     for (version, inject) in given {
-        let demands = demands(settings, sidecar, version, inject, plan.request.proof);
+        let demands = demands(settings, sidecar, version, inject, ground.proof);
         if demands.is_empty() {
             return Err(Unprovable("no container of it is in every pod under a known name"));
         }
@@ -128,8 +128,8 @@ fn versions(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> Result<Vec<Ve
 }
 
 /// Whether any sidecar sets this key: then a pod that has been injected is not the pod that was selected.
-fn is_injected(plan: &Plan<'_>, part: &str, key: &str) -> bool {
-    sources(plan, "sidecars").iter().any(|sidecar| {
+fn is_injected(ground: &Ground<'_>, part: &str, key: &str) -> bool {
+    sources(ground, "sidecars").iter().any(|sidecar| {
         ["/inject", "/rollout/previous/inject"].iter().any(|inject| {
             let Some(inject) = sidecar.pointer(inject) else { return false };
             // A whole map or list by an expression may hold any key.
@@ -144,9 +144,9 @@ fn is_injected(plan: &Plan<'_>, part: &str, key: &str) -> bool {
 }
 
 /// Whether another sidecar may put a container of its own in the place of one of these.
-fn is_replaced(plan: &Plan<'_>, sidecar: &Sidecar, source: &Value) -> bool {
+fn is_replaced(ground: &Ground<'_>, sidecar: &Sidecar, source: &Value) -> bool {
     let names = container_names(source);
-    plan.settings.sidecars.iter().zip(sources(plan, "sidecars")).any(|(other, source)| {
+    ground.settings.sidecars.iter().zip(sources(ground, "sidecars")).any(|(other, source)| {
         let clashes = |name: &str| name.contains("${") || names.contains(&name);
         other.name != sidecar.name
             && other.conflicts.containers == Rule::Replace
@@ -162,8 +162,8 @@ fn container_names(source: &Value) -> Vec<&str> {
 }
 
 /// The items of a list of the settings, which are in the order of what was read from them.
-pub(super) fn sources<'p>(plan: &Plan<'p>, list: &str) -> &'p [Value] {
-    plan.request.settings.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+pub(super) fn sources<'p>(ground: &Ground<'p>, list: &str) -> &'p [Value] {
+    ground.source.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn matched(source: &Value) -> Option<&Value> {

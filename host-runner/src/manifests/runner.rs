@@ -84,10 +84,12 @@ fn service_account(plan: &Plan<'_>) -> Value {
 
 /// All that the runner may do in the API: see namespaces.
 fn namespace_access(plan: &Plan<'_>) -> Vec<Value> {
+    if watches(plan) { access_to_namespaces(plan.request.namespace) } else { Vec::new() }
+}
+
+/// The account [`NAME`] may read namespaces.
+pub(super) fn access_to_namespaces(namespace: &str) -> Vec<Value> {
     const API: &str = "rbac.authorization.k8s.io";
-    if !watches(plan) {
-        return Vec::new();
-    }
     vec![
         json!({
             "apiVersion": format!("{API}/v1"),
@@ -100,7 +102,7 @@ fn namespace_access(plan: &Plan<'_>) -> Vec<Value> {
             "kind": "ClusterRoleBinding",
             "metadata": cluster_metadata(WATCH_NAMESPACES),
             "roleRef": {"apiGroup": API, "kind": "ClusterRole", "name": WATCH_NAMESPACES},
-            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": plan.request.namespace}],
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
         }),
     ]
 }

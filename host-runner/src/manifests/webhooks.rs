@@ -6,10 +6,10 @@
 use fedcar_policy::injection::WorkloadKind;
 use serde_json::{Value, json};
 
-use super::{FailurePolicy, NAME, Plan, Tls, cel, certificates, cluster_metadata, required};
+use super::{FailurePolicy, Ground, NAME, Plan, Tls, cel, certificates, cluster_metadata, required};
 
 /// `matchConditions` are on by default since 1.28. Without them more requests are sent, and answered as before.
-const CONDITIONS_SINCE: &str = "1.28";
+pub(super) const CONDITIONS_SINCE: &str = "1.28";
 
 /// How long a request waits that fedcar can only warn about: the least that the API server can be told.
 const WARNING_TIMEOUT_SECONDS: u32 = 1;
@@ -53,23 +53,20 @@ fn entry(plan: &Plan<'_>, webhook: Webhook) -> Value {
     if let (Tls::Secret(bundle), Some(client)) = (&plan.request.tls, client.as_object_mut()) {
         client.insert("caBundle".to_owned(), Value::from(bundle.base64()));
     }
-    let failure_policy = match failure_policy {
-        FailurePolicy::Fail => "Fail",
-        FailurePolicy::Ignore => "Ignore",
-    };
     let mut entry = json!({
         "name": name,
         "admissionReviewVersions": ["v1"],
         "clientConfig": client,
-        "failurePolicy": failure_policy,
+        "failurePolicy": failure_policy.word(),
         "matchPolicy": "Equivalent",
-        "namespaceSelector": plan.namespace_selector(),
+        "namespaceSelector": plan.ground.namespace_selector(),
         "reinvocationPolicy": reinvocation,
         "rules": rules,
         "sideEffects": "None",
         "timeoutSeconds": timeout_seconds,
     });
-    if let (Some(entry), false) = (entry.as_object_mut(), conditions.is_empty() || plan.lacks(CONDITIONS_SINCE)) {
+    if let (Some(entry), false) = (entry.as_object_mut(), conditions.is_empty() || plan.ground.lacks(CONDITIONS_SINCE))
+    {
         entry.insert("matchConditions".to_owned(), Value::Array(conditions));
     }
     entry
@@ -81,7 +78,7 @@ fn pods(plan: &Plan<'_>) -> Webhook {
         name: "pods.fedcar.dev",
         rules: rules(&[WorkloadKind::Pod], &["CREATE"]),
         conditions: vec![cel::not_a_mirror_pod()],
-        failure_policy: plan.failure_policy,
+        failure_policy: plan.ground.failure_policy,
         timeout_seconds: plan.request.timeout_seconds,
         reinvocation: "IfNeeded",
     }
@@ -90,17 +87,15 @@ fn pods(plan: &Plan<'_>) -> Webhook {
 /// Pod templates: whoever applies them is warned of what their pods will get. Where a sidecar goes into templates, it goes
 /// into their pods too, so nothing is lost without an answer.
 fn templates(plan: &Plan<'_>) -> Webhook {
-    let kinds: Vec<WorkloadKind> = WorkloadKind::ALL.into_iter().filter(|kind| *kind != WorkloadKind::Pod).collect();
-    let conditions = if injects_templates(plan) {
+    let conditions = if injects_templates(&plan.ground) {
         Vec::new()
     } else {
-        let controlled = "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, has(o.controller) && o.controller)";
         // A controller made it from an object that was looked at, and reads no warnings.
-        vec![cel::condition("not-made-by-a-controller", &cel::not(controlled))]
+        vec![cel::condition("not-made-by-a-controller", &cel::not(cel::CONTROLLED))]
     };
     Webhook {
         name: "templates.fedcar.dev",
-        rules: rules(&kinds, &["CREATE", "UPDATE"]),
+        rules: rules(&templates_of_pods(), &["CREATE", "UPDATE"]),
         conditions,
         failure_policy: FailurePolicy::Ignore,
         timeout_seconds: WARNING_TIMEOUT_SECONDS,
@@ -111,10 +106,9 @@ fn templates(plan: &Plan<'_>) -> Webhook {
 /// Pods that run: the module verifies what it left there and never denies, so nothing may hang on its answer, least of all
 /// the end of a pod.
 fn verify(plan: &Plan<'_>) -> Webhook {
-    let mut conditions = vec![cel::condition("not-being-deleted", "!has(object.metadata.deletionTimestamp)")];
-    if !required::any(&plan.settings) {
-        let marked = "has(object.metadata.annotations) && \"fedcar.dev/injected\" in object.metadata.annotations";
-        conditions.push(cel::condition("injected", marked));
+    let mut conditions = vec![cel::not_being_deleted()];
+    if !required::any(&plan.ground.settings) {
+        conditions.push(cel::condition("injected", cel::INJECTED));
     }
     Webhook {
         name: "verify.fedcar.dev",
@@ -126,14 +120,19 @@ fn verify(plan: &Plan<'_>) -> Webhook {
     }
 }
 
+/// The kinds that make pods.
+pub(super) fn templates_of_pods() -> Vec<WorkloadKind> {
+    WorkloadKind::ALL.into_iter().filter(|kind| *kind != WorkloadKind::Pod).collect()
+}
+
 /// Whether any sidecar goes into templates.
-fn injects_templates(plan: &Plan<'_>) -> bool {
-    let kinds = plan.settings.sidecars.iter().flat_map(|sidecar| &sidecar.matching.workloads);
+pub(super) fn injects_templates(ground: &Ground<'_>) -> bool {
+    let kinds = ground.settings.sidecars.iter().flat_map(|sidecar| &sidecar.matching.workloads);
     kinds.into_iter().any(|kind| *kind != WorkloadKind::Pod)
 }
 
 /// One rule for each API group, in the order of the kinds.
-fn rules(kinds: &[WorkloadKind], operations: &[&str]) -> Vec<Value> {
+pub(super) fn rules(kinds: &[WorkloadKind], operations: &[&str]) -> Vec<Value> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for (group, resource) in kinds.iter().copied().map(resource) {
         match groups.iter_mut().find(|(known, _)| *known == group) {

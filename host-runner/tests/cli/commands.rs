@@ -7,7 +7,7 @@ use crate::support::{Folder, SETTINGS, pod};
 #[test]
 fn every_command_has_help_with_examples() {
     let folder = Folder::new("every_command_has_help");
-    for command in ["inject", "uninject", "explain", "check", "init", "module", "completions"] {
+    for command in ["inject", "uninject", "explain", "check", "compile", "init", "module", "completions"] {
         let ran = folder.fedcar(&format!("{command} --help")).ended_with(0);
         assert!(ran.stdout.contains("Examples:\n  "), "{command}");
         assert_eq!(ran.stderr, "");
@@ -116,4 +116,28 @@ fn completions_are_printed_for_each_shell() {
         let ran = folder.fedcar(&format!("completions {shell}")).ended_with(0);
         assert!(ran.stdout.contains("uninject"), "{shell}");
     }
+}
+
+#[test]
+fn check_speaks_to_what_shows_problems_beside_the_lines() {
+    let folder = Folder::new("check_speaks_to_ci");
+    folder.write("settings.yaml", SETTINGS.replace("mode: opt-out", "mode: optout"));
+    let github = folder.fedcar("check --settings settings.yaml --format github").ended_with(3);
+    let first = github.stdout.lines().next().unwrap();
+    let expected = "::error file=settings.yaml,line=8,col=3,title=fedcar::sidecars[0].mode: expected one of required, \
+                    opt-out, opt-in, found `optout`%0Ahint: did you mean `opt-out`?";
+    assert_eq!(first, expected);
+    assert_eq!(github.stdout.lines().count(), 2);
+
+    let sarif = folder.fedcar("check --settings settings.yaml --output sarif").ended_with(3);
+    let document: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    let places: Vec<&Value> = document["runs"][0]["results"].as_array().unwrap().iter().collect();
+    assert_eq!(places.len(), 2);
+    assert_eq!(places[0]["locations"][0]["physicalLocation"]["region"]["startLine"], 8);
+
+    folder.write("settings.yaml", SETTINGS);
+    folder.fedcar("check --settings settings.yaml --format github").ended_with(0).printed("");
+    let sarif = folder.fedcar("check --settings settings.yaml --format sarif").ended_with(0);
+    let document: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    assert_eq!(document["runs"][0]["results"].as_array().map(Vec::len), Some(0));
 }
