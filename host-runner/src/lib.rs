@@ -13,6 +13,7 @@ pub mod fragments;
 pub mod input;
 pub mod manifests;
 mod output;
+mod preview;
 pub mod problem;
 pub mod telemetry;
 pub mod yaml;

@@ -41,12 +41,17 @@ pub(super) enum Input {
 impl InputArguments {
     /// Opens every input. YAML that cannot be read stops the command before it has printed anything.
     pub(super) fn open(&self) -> Result<Vec<Input>, InputError> {
-        let open = |source: Source| match source.format {
-            Format::Yaml => source.read_yaml().map(Input::Yaml),
-            Format::Json => Ok(Input::Json(source)),
-        };
-        expand(&self.paths)?.into_iter().map(open).collect()
+        open(&self.paths)
     }
+}
+
+/// Opens what arguments name.
+pub(super) fn open(paths: &[String]) -> Result<Vec<Input>, InputError> {
+    let open = |source: Source| match source.format {
+        Format::Yaml => source.read_yaml().map(Input::Yaml),
+        Format::Json => Ok(Input::Json(source)),
+    };
+    expand(paths)?.into_iter().map(open).collect()
 }
 
 impl NamespaceArguments {

@@ -16,6 +16,7 @@ mod inputs;
 mod install;
 mod manifests;
 mod module;
+mod preview;
 mod problems;
 mod serve;
 mod serve_limits;
@@ -50,6 +51,7 @@ enum Command {
     Explain(explain::Arguments),
     Check(check::Arguments),
     Compile(Box<compile::Arguments>),
+    Preview(preview::Arguments),
     Init(init::Arguments),
     Serve(Box<serve::Arguments>),
     Manifests(manifests::Arguments),
@@ -96,6 +98,7 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, talk),
         Command::Check(arguments) => check::run(&arguments, talk),
         Command::Compile(arguments) => compile::run(&arguments, talk),
+        Command::Preview(arguments) => preview::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(*arguments, talk),
         Command::Manifests(arguments) => manifests::run(&arguments, talk),
