@@ -122,7 +122,7 @@ struct ChangeSummary<'s> {
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let carrier = arguments.carrier()?;
-    let loaded = documents::load(&arguments.documents).map_err(Failure::Problems)?;
+    let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
     let module = arguments.module(&loaded)?;
     let members = members(arguments, &loaded, module.as_ref(), talk)?;
     let federation = loaded.federation();

@@ -117,8 +117,13 @@ struct JsonGroup<'j> {
 }
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
-    let loaded = documents::load(&arguments.documents).map_err(Failure::Problems)?;
-    let other = arguments.against.as_deref().map(documents::load).transpose().map_err(Failure::Problems)?;
+    let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
+    let other = arguments
+        .against
+        .as_deref()
+        .map(|folder| documents::load(folder, documents::today()))
+        .transpose()
+        .map_err(Failure::Problems)?;
     let mut inputs = open(&arguments.workloads)?;
     let namespaces = arguments.namespaces.namespaces(&mut inputs)?;
     let mut members = members(arguments, &loaded, other.as_ref(), talk)?;

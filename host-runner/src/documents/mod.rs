@@ -5,11 +5,12 @@
 //! that the same folder gives the same settings on every machine.
 
 mod folder;
+mod lock;
 mod today;
 
 use std::path::Path;
 
-use fedcar_policy::federation::{self, Compiled, Date, Federation, Source, SourceProblem};
+use fedcar_policy::federation::{self, Compiled, Date, Federation, LOCK_FILE, Lock, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
 use serde_json::Value;
 
@@ -24,6 +25,7 @@ pub use today::today;
 pub struct Loaded {
     folder: Folder,
     federation: Federation,
+    lock: Lock,
     today: Date,
 }
 
@@ -41,13 +43,18 @@ struct Folder {
 ///
 /// # Errors
 ///
-/// Every problem that can be told from the documents alone. As long as a file cannot be read, what is missing in the
-/// others is not reported: it may be in that file.
+/// Every problem that can be told from the documents and their lock alone. As long as a file cannot be read, what is
+/// missing in the others is not reported: it may be in that file.
 pub fn load(path: &Path, today: Date) -> Result<Loaded, Vec<Diagnostic>> {
     let folder = Folder::read(path)?;
-    match federation::read(&folder.sources) {
-        Ok(federation) => Ok(Loaded { folder, federation, today }),
-        Err(problems) => Err(folder.diagnostics(problems)),
+    let lock = lock::read(&path.join(LOCK_FILE));
+    match (federation::read(&folder.sources), lock) {
+        (Ok(federation), Ok(lock)) => Ok(Loaded { folder, federation: federation.with_lock(&lock), lock, today }),
+        (federation, lock) => {
+            let mut problems = federation.err().map(|problems| folder.diagnostics(problems)).unwrap_or_default();
+            problems.extend(lock.err().unwrap_or_default());
+            Err(problems)
+        }
     }
 }
 
@@ -55,6 +62,11 @@ impl Loaded {
     /// The federation itself, for its members and its revision.
     pub fn federation(&self) -> &Federation {
         &self.federation
+    }
+
+    /// What was found out about the members and images, empty where there is no lock.
+    pub fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     /// The settings of one member's cluster, and what was adapted to it, in sentences.
@@ -159,8 +171,12 @@ impl Folder {
 }
 
 fn show(file: &File, locations: &Locations, problem: Problem) -> Diagnostic {
-    let place = locations.find(&problem.pointer);
-    Diagnostic::at(file.path.as_str(), &file.text, place, message(&problem), problem.hint)
+    show_at(&file.path, &file.text, locations, problem)
+}
+
+/// A problem of a value in a text, where it stands.
+fn show_at(path: &str, text: &str, locations: &Locations, problem: Problem) -> Diagnostic {
+    Diagnostic::at(path, text, locations.find(&problem.pointer), message(&problem), problem.hint)
 }
 
 /// The message with the name of the key that it is about: a caret below a line does not say which of its words is meant.

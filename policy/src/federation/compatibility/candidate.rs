@@ -9,9 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::expression::Scope;
 use crate::expression::template::Template;
-use crate::settings::{
-    Computable, Form, Inject, JobFallback, OWN_CONTAINER_KEYS, VARIABLES, Settings, Sidecar,
-};
+use crate::settings::{Computable, Form, Inject, JobFallback, OWN_CONTAINER_KEYS, Settings, Sidecar, VARIABLES};
 
 /// A version of a sidecar.
 #[derive(Debug)]

@@ -145,7 +145,11 @@ impl Facts {
     /// The namespaces, policies and webhooks are written by `fedcar probe`, and only outlined.
     pub(super) fn schema() -> Schema {
         Schema::object([
-            ("taken", Schema::pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$").says("When they were taken, in UTC.")),
+            (
+                "taken",
+                Schema::pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
+                    .says("When they were taken, in UTC."),
+            ),
             ("kubernetes", Version::schema().says("The version of its API server, in quotes.")),
             ("kubelets", Schema::list_of(Version::schema())),
             ("architectures", Schema::list_of(Schema::filled())),

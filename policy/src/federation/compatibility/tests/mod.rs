@@ -7,10 +7,14 @@ mod versions;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::federation::{Source, read};
+use crate::federation::{Date, Source, read};
 use crate::read::{Node, Problems};
 
 const TAKEN: &str = "2026-09-01T10:00:00Z";
+
+fn today() -> Date {
+    "2026-09-01".parse().unwrap()
+}
 
 fn document(kind: &str, name: &str, spec: &Value) -> Source {
     let value = json!({"apiVersion": "fedcar.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
@@ -33,7 +37,7 @@ fn compiled(spec: &Value, root: &Value) -> Value {
         requires.shift_remove("kubernetes");
     }
     let federation = read(&[document("Federation", "retail", root), document("Sidecar", "agent", &spec)]).unwrap();
-    federation.compile("eu-1").unwrap().settings
+    federation.compile("eu-1", today()).unwrap().settings
 }
 
 /// What one rule says: verdict, sentence, and fix where there is one.
@@ -146,7 +150,7 @@ fn three_clusters_that_differ_each_get_their_verdict() {
     let seen: Vec<String> = federation
         .members()
         .flat_map(|member| {
-            let settings = federation.compile(&member.name).unwrap().settings;
+            let settings = federation.compile(&member.name, today()).unwrap().settings;
             federation.compatibility(member, &settings, &member.facts, lock.images()).unwrap()
         })
         .filter(|one| {

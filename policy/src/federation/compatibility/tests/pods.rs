@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{container, document, said, sidecar, verdicts};
+use super::{container, document, said, sidecar, today, verdicts};
 use crate::federation::Image;
 use crate::federation::compatibility::Verdict;
 use crate::federation::read;
@@ -136,7 +136,7 @@ fn image_indexes_say_more_than_documents() {
         let spec = json!({"requires": {"architectures": declared}, "inject": {"containers": [container(&json!({}))]}});
         let federation = read(&[document("Federation", "retail", &root), document("Sidecar", "agent", &spec)]).unwrap();
         let member = federation.members().next().unwrap();
-        let settings = federation.compile("eu-1").unwrap().settings;
+        let settings = federation.compile("eu-1", today()).unwrap().settings;
         let images = BTreeMap::from([("registry.example/agent:1".to_owned(), image)]);
         let found = federation.compatibility(member, &settings, &member.facts, &images).unwrap();
         let found: Vec<Verdict> =
