@@ -45,6 +45,10 @@ bless:
 bench:
     cargo bench --locked --workspace --bench decision
 
+# How long a federation takes to check and to compile, from 5 to 500 members.
+bench-federation: build
+    cargo bench --locked --workspace --bench federation
+
 # The server under load: echo, native, Wasm, and policy-server where POLICY_SERVER names it; takes ten minutes.
 bench-serve:
     cargo bench --locked --workspace --bench serve

@@ -346,6 +346,8 @@ fn what_vanishes_is_removed_and_what_is_not_ours_stays() {
     let text = fs::read_to_string(&federation).unwrap();
     fs::write(&federation, text.split("    # In the shops").next().unwrap()).unwrap();
     fs::remove_file(folder.join("retail/sidecars/fluent-bit.yaml")).unwrap();
+    let redis = folder.join("retail/sidecars/redis-cache.yaml");
+    replace(&redis, "operator: NotIn, values: [edge-1]", "operator: In, values: [eu-1, us-1]");
     let ran = compile(&folder, &[]);
     assert_eq!(ran.code, DONE, "{}", ran.stderr);
     assert!(!folder.join("out/edge-1").exists() && folder.join("out/eu-1").exists());

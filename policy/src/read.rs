@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 /// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Where, as a JSON pointer from the root of what was read (RFC 6901).
     pub pointer: String,

@@ -167,7 +167,10 @@ fn read(documents: &[Value]) -> Vec<SourceProblem> {
         |(index, value): (usize, &Value)| Source { file: format!("{index}.yaml"), line: 1, value: value.clone() };
     let sources: Vec<Source> = documents.iter().enumerate().map(source).collect();
     match federation::read(&sources) {
-        Ok(federation) => federation.check(today()),
+        Ok(federation) => {
+            let compiled = federation.members().filter_map(|member| federation.compile_for(member, today()).err());
+            compiled.flatten().chain(federation.check_unselected(today())).collect()
+        }
         Err(problems) => problems,
     }
 }

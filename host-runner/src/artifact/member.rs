@@ -1,10 +1,11 @@
 //! One member's objects, in the steps in which they are applied, and what is told about them.
 
+use fedcar_policy::federation::compatibility::Verdict;
 use fedcar_policy::federation::{Compiled, Engine, Member};
 use fedcar_policy::read::child;
 use serde_json::{Map, Value};
 
-use super::{Files, digest, documents, kustomization};
+use super::{Carrier, Files, digest, documents, kustomization};
 use crate::documents::Loaded;
 use crate::manifests::{
     FailurePolicy, KubewardenRequest, ManifestError, Manifests, NamespaceLabels, Proof, Request, Tls, build,
@@ -73,47 +74,67 @@ pub(crate) struct MemberArtifact {
     pub(crate) notes: Vec<String>,
     /// What was left out, and what may not be meant.
     pub(crate) warnings: Vec<String>,
-    /// The steps that have anything to apply, in order.
-    pub(crate) steps: Vec<(Step, Vec<Value>)>,
+    /// How many verdicts of compatibility are unknown.
+    pub(crate) unknown: usize,
+    /// The member's folder, and what carries it there.
+    pub(super) files: Files,
     /// The hash of what is known of the cluster; absent where nothing is.
     pub(super) facts: Option<String>,
     /// Pointers into the settings with `file:line`.
     pub(super) provenance: Map<String, Value>,
-    break_glass: String,
+}
+
+/// The objects of a member, for whoever writes them down.
+pub(super) struct Steps<'m> {
+    /// The member.
+    pub(super) member: &'m Member,
+    /// The steps that have anything to apply, in order.
+    pub(super) steps: Vec<(Step, Vec<Value>)>,
 }
 
 impl MemberArtifact {
-    /// The objects for settings that the module has found valid.
+    /// The objects for settings that the module has found valid, and what carries them.
     pub(crate) fn build(
         loaded: &Loaded,
         member: &Member,
         compiled: &Compiled,
         install: &Install<'_>,
+        carrier: Option<&Carrier>,
     ) -> Result<Self, ManifestError> {
-        let Manifests { engine, admission, policies, break_glass, warnings } = manifests(member, compiled, install)?;
+        let Manifests { engine, mut admission, policies, break_glass, mut warnings } =
+            manifests(member, compiled, install)?;
+        let of = |verdict| compiled.findings.iter().filter(move |finding| finding.verdict == verdict);
+        // They were allowed, or this would not be built.
+        warnings.extend(of(Verdict::Incompatible).map(|finding| {
+            format!("{} does not work there ({}): {}", finding.sidecar, finding.rule, finding.sentence)
+        }));
+        // Before any pod has the sidecar that needs them.
+        admission.splice(0..0, companions(compiled));
         let steps = [(Step::Engine, engine), (Step::Admission, admission), (Step::Proof, policies)];
-        let facts = loaded.said_by(compiled, "/cluster/capabilities").map(|facts| {
-            let mut canonical = facts.clone();
-            canonical.sort_all_objects();
-            digest(canonical.to_string())
-        });
+        let steps = Steps { member, steps: steps.into_iter().filter(|(_, objects)| !objects.is_empty()).collect() };
+        let mut files = steps.files(&break_glass);
+        files.extend(carrier.and_then(|carrier| carrier.file(&steps)));
+        let facts = member.facts.to_value();
+        let is_known = facts.as_object().is_some_and(|facts| !facts.is_empty());
         Ok(Self {
             name: member.name.clone(),
             engine: member.engine,
-            notes: compiled.notes.clone(),
+            notes: compiled.notes(),
             warnings,
-            steps: steps.into_iter().filter(|(_, objects)| !objects.is_empty()).collect(),
-            facts,
+            unknown: of(Verdict::Unknown).count(),
+            files,
+            facts: is_known.then(|| digest(facts.to_string())),
             provenance: provenance(loaded, compiled),
-            break_glass,
         })
     }
+}
 
+impl Steps<'_> {
     /// The member's folder.
-    pub(super) fn files(&self) -> Files {
+    fn files(&self, break_glass: &str) -> Files {
         let mut files = Files::new();
-        let comment = format!("# To take fedcar out at once: {}\n", self.break_glass);
-        let mut put = |path: &str, text: String| files.insert(format!("{}/{path}", self.name), text);
+        let comment = format!("# To take fedcar out at once: {break_glass}\n");
+        let mut put = |path: &str, text: String| files.insert(format!("{}/{path}", self.member.name), text);
         for (step, objects) in &self.steps {
             let folder = step.folder();
             put(&format!("{folder}/{OBJECTS}"), documents(&comment, objects));
@@ -123,6 +144,17 @@ impl MemberArtifact {
         put(KUSTOMIZATION, kustomization(&folders));
         files
     }
+}
+
+/// What the cluster gets beside the policy so that sidecars work, each object once.
+fn companions(compiled: &Compiled) -> Vec<Value> {
+    let mut companions: Vec<Value> = Vec::new();
+    for companion in compiled.findings.iter().flat_map(|finding| &finding.companions) {
+        if !companions.contains(companion) {
+            companions.push(companion.clone());
+        }
+    }
+    companions
 }
 
 fn manifests(member: &Member, compiled: &Compiled, install: &Install<'_>) -> Result<Manifests, ManifestError> {

@@ -46,13 +46,13 @@ pub(crate) struct Artifact {
 /// Puts the members together, for a carrier where there is one.
 pub(crate) fn assemble(
     federation: &Federation,
-    members: &[MemberArtifact],
+    members: &mut [MemberArtifact],
     module: Option<&ModuleReference>,
     carrier: Option<&Carrier>,
 ) -> Artifact {
     let mut files = Files::new();
-    for member in members {
-        files.extend(member.files());
+    for member in &mut *members {
+        files.append(&mut member.files);
     }
     if let Some(carrier) = carrier {
         files.extend(carrier.files(members));

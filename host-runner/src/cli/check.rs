@@ -6,8 +6,9 @@ use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+use super::incompatible::AllowArguments;
 use super::problems::{Form, print};
-use super::settings::{self, engine, prepare, without_text};
+use super::settings::{self, engine, prepare};
 use super::talk::Talk;
 use crate::problem::Diagnostic;
 use crate::{documents, fragments};
@@ -22,6 +23,8 @@ pub(super) struct Arguments {
     /// The settings of one cluster
     #[arg(long, value_name = "FILE", group = "checked")]
     settings: Option<PathBuf>,
+    #[command(flatten)]
+    allow: AllowArguments,
     /// The form of the result
     #[arg(long, short, visible_alias = "format", value_enum, value_name = "FORM", default_value_t = Form::Text)]
     output: Form,
@@ -35,7 +38,7 @@ Examples:
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let (what, problems) = match (&arguments.federation, &arguments.settings) {
-        (Some(folder), _) => federation(folder)?,
+        (Some(folder), _) => federation(folder, &arguments.allow.rules()),
         (None, Some(file)) => settings(file)?,
         (None, None) => return Err(Failure::Usage("expected --federation DIR or --settings FILE".to_owned())),
     };
@@ -51,29 +54,13 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     Ok(Exit::BadInput)
 }
 
-/// The documents by themselves, and then what the module says about each member's settings.
-fn federation(folder: &Path) -> Result<(String, Vec<Diagnostic>), Failure> {
-    let shown = folder.display().to_string();
-    let loaded = match documents::load(folder, documents::today()) {
-        Ok(loaded) => loaded,
-        Err(problems) => return Ok((shown, problems)),
+/// The documents by themselves, what they make of each member, and whether that works there.
+fn federation(folder: &Path, allowed: &[&str]) -> (String, Vec<Diagnostic>) {
+    let problems = match documents::load(folder, documents::today()) {
+        Ok(loaded) => loaded.check(allowed),
+        Err(problems) => problems,
     };
-    let mut problems = loaded.check();
-    if problems.is_empty() {
-        let engine = engine()?;
-        for member in loaded.federation().members() {
-            match loaded.settings(&member.name) {
-                Ok((settings, _)) => {
-                    let at = format!("{shown} (settings of {})", member.name);
-                    problems.extend(
-                        prepare(&engine, &settings)?.err().map(|found| without_text(&at, found)).unwrap_or_default(),
-                    );
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
-    }
-    Ok((shown, problems))
+    (folder.display().to_string(), problems)
 }
 
 /// What the module says, and what Kubernetes would not know in the fragments.

@@ -4,18 +4,20 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, ValueEnum};
 use fedcar_policy::digest::hex;
-use fedcar_policy::federation::{Engine, Member};
+use fedcar_policy::federation::{Compiled, Engine, Member};
 use fedcar_policy::settings::is_dns_label;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::exit::{Exit, Failure};
 use super::explain::Form;
+use super::incompatible::AllowArguments;
 use super::install::InstallArguments;
-use super::settings::engine;
+use super::settings::engine_for;
 use super::talk::Talk;
 use crate::admission::validate_settings;
 use crate::artifact::{
@@ -28,6 +30,8 @@ use crate::problem::Diagnostic;
 
 /// How many members make somebody wait long enough to be told how far it is.
 const MANY_MEMBERS: usize = 100;
+/// How many notes are told on standard error.
+const MOST_NOTES: usize = 30;
 
 /// Compile a federation to final files: for each member a folder of YAML that fits its cluster
 #[derive(Debug, Args)]
@@ -69,6 +73,8 @@ pub(super) struct Arguments {
     /// The folder of that repository which is compiled into [default: its root]
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
     path: String,
+    #[command(flatten)]
+    allow: AllowArguments,
     /// The form of the summary
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
     output: Form,
@@ -112,6 +118,8 @@ struct MemberSummary<'s> {
     engine: &'static str,
     notes: &'s [String],
     warnings: &'s [String],
+    /// How many verdicts of compatibility are unknown.
+    unknown: usize,
 }
 
 #[derive(Serialize)]
@@ -124,12 +132,10 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let carrier = arguments.carrier()?;
     let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
     let module = arguments.module(&loaded)?;
-    let members = members(arguments, &loaded, module.as_ref(), talk)?;
+    let mut members = members(arguments, &loaded, module.as_ref(), carrier.as_ref(), talk)?;
     let federation = loaded.federation();
-    let artifact = assemble(federation, &members, module.as_ref(), carrier.as_ref());
-    for member in &members {
-        findings(member, talk);
-    }
+    let artifact = assemble(federation, &mut members, module.as_ref(), carrier.as_ref());
+    tell(&members, talk);
     for warning in &artifact.warnings {
         talk.warning(warning);
     }
@@ -159,13 +165,28 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Everything that is told about one member: the one place for it.
-fn findings(member: &MemberArtifact, talk: Talk) {
-    for note in &member.notes {
+/// What was adapted to the members and what may not be meant; of many members only the beginning.
+fn tell(members: &[MemberArtifact], talk: Talk) {
+    let notes: Vec<&String> = members.iter().flat_map(|member| &member.notes).collect();
+    for note in notes.iter().take(MOST_NOTES) {
         talk.note(note);
     }
-    for warning in &member.warnings {
-        talk.warning(format_args!("{}: {warning}", member.name));
+    if let Some(more @ 1..) = notes.len().checked_sub(MOST_NOTES) {
+        talk.note(format_args!(
+            "and {more} more that were adapted: `--output json` and MANIFEST.json tell all of them"
+        ));
+    }
+    for member in members {
+        for warning in &member.warnings {
+            talk.warning(format_args!("{}: {warning}", member.name));
+        }
+    }
+    let unknown: usize = members.iter().map(|member| member.unknown).sum();
+    if unknown > 0 {
+        talk.note(format_args!(
+            "{unknown} verdicts of compatibility are unknown, because facts are missing: `fedcar report compatibility` \
+             lists them, `fedcar probe` looks them up"
+        ));
     }
 }
 
@@ -195,34 +216,36 @@ fn members(
     arguments: &Arguments,
     loaded: &Loaded,
     module: Option<&ModuleReference>,
+    carrier: Option<&Carrier>,
     talk: Talk,
 ) -> Result<Vec<MemberArtifact>, Failure> {
     let install = arguments.install(module)?;
-    let policy = engine()?.load(MODULE)?;
-    let all: Vec<&Member> = loaded.federation().members().collect();
-    let mut problems = Vec::new();
-    let mut made = Vec::new();
-    for (index, member) in all.iter().enumerate() {
-        match one(arguments, loaded, member, &install, &policy)? {
-            Ok(member) => made.push(member),
-            Err(found) => {
-                let new: Vec<Diagnostic> = found.into_iter().filter(|one| !problems.contains(one)).collect();
-                problems.extend(new);
-            }
+    let policy = engine_for(rayon::current_num_threads())?.load(MODULE)?;
+    let count = loaded.federation().members().count();
+    let done = AtomicUsize::new(0);
+    let make = |member: &Member, compiled: &Compiled| {
+        let made = one(arguments, loaded, (member, compiled), &install, carrier, &policy);
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done % MANY_MEMBERS == 0 && done < count {
+            talk.note(format_args!("compiled {done} of {count} members"));
         }
-        if (index + 1) % MANY_MEMBERS == 0 && index + 1 < all.len() {
-            talk.note(format_args!("compiled {} of {} members", index + 1, all.len()));
+        match made {
+            Ok(Ok(member)) => Ok(Ok(member)),
+            Ok(Err(problems)) => Err(problems),
+            Err(failure) => Ok(Err(failure)),
         }
-    }
-    if problems.is_empty() { Ok(made) } else { Err(Failure::Problems(problems)) }
+    };
+    let made = loaded.each_member(&arguments.allow.rules(), make).map_err(Failure::Problems)?;
+    made.into_iter().collect()
 }
 
 /// The inner error is what is wrong with the member.
 fn one(
     arguments: &Arguments,
     loaded: &Loaded,
-    member: &Member,
+    (member, compiled): (&Member, &Compiled),
     install: &Install<'_>,
+    carrier: Option<&Carrier>,
     policy: &Policy,
 ) -> Result<Result<MemberArtifact, Vec<Diagnostic>>, Failure> {
     let at = format!("{} (member {})", arguments.documents.display(), member.name);
@@ -238,16 +261,12 @@ fn one(
         let message = format!("expected the name of a namespace, found engineNamespace `{}`", member.engine_namespace);
         return Ok(Err(problem(message, None)));
     }
-    let compiled = match loaded.compile(&member.name) {
-        Ok(compiled) => compiled,
-        Err(problems) => return Ok(Err(problems)),
-    };
     let refused = validate_settings(policy, &compiled.settings)
         .map_err(|source| Failure::Unanswered { place: format!("the settings of {}", member.name), source })?;
     if let Some(message) = refused {
         return Ok(Err(problem(message, None)));
     }
-    Ok(match MemberArtifact::build(loaded, member, &compiled, install) {
+    Ok(match MemberArtifact::build(loaded, member, compiled, install, carrier) {
         Ok(mut artifact) => {
             if member.engine == Engine::HostRunner {
                 artifact.warnings.extend(arguments.install.waits_for(&member.engine_namespace));
@@ -330,7 +349,7 @@ fn local_module(file: &str, bytes: &[u8]) -> Diagnostic {
 
 impl<'s> MemberSummary<'s> {
     fn of(member: &'s MemberArtifact) -> Self {
-        let MemberArtifact { name, engine, notes, warnings, .. } = member;
-        Self { name, engine: engine_name(*engine), notes, warnings }
+        let MemberArtifact { name, engine, notes, warnings, unknown, .. } = member;
+        Self { name, engine: engine_name(*engine), notes, warnings, unknown: *unknown }
     }
 }

@@ -10,6 +10,7 @@ mod completions;
 mod edit;
 mod exit;
 mod explain;
+mod incompatible;
 mod init;
 mod inject;
 mod inputs;

@@ -95,7 +95,16 @@ pub(super) fn without_text(at: &str, problems: Vec<Problem>) -> Vec<Diagnostic> 
 
 /// The engine of a command: one call at a time, and nobody waits for it behind a webhook.
 pub(super) fn engine() -> Result<Engine, Failure> {
-    let limits = Limits { concurrent_calls: 1, deadline: std::time::Duration::from_secs(10), ..Limits::default() };
+    engine_for(1)
+}
+
+/// The same for several threads.
+pub(super) fn engine_for(threads: usize) -> Result<Engine, Failure> {
+    let limits = Limits {
+        concurrent_calls: u32::try_from(threads).unwrap_or(u32::MAX),
+        deadline: std::time::Duration::from_secs(10),
+        ..Limits::default()
+    };
     // Without a private folder the code is compiled anew each time, which is slower and nothing else.
     let cache = Cache::of_user().unwrap_or_else(|_| Cache::none());
     Ok(Engine::new(limits, cache)?)

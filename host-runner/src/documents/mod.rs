@@ -8,10 +8,13 @@ mod folder;
 mod lock;
 mod today;
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use fedcar_policy::federation::{self, Compiled, Date, Federation, LOCK_FILE, Lock, Source, SourceProblem};
+use fedcar_policy::federation::compatibility::{Finding, Verdict};
+use fedcar_policy::federation::{self, Compiled, Date, Federation, LOCK_FILE, Lock, Member, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde_json::Value;
 
 use crate::fragments;
@@ -75,7 +78,10 @@ impl Loaded {
     ///
     /// Every problem that stands in the way of this cluster.
     pub fn settings(&self, cluster: &str) -> Result<(Value, Vec<String>), Vec<Diagnostic>> {
-        self.compile(cluster).map(|compiled| (compiled.settings, compiled.notes))
+        self.compile(cluster).map(|compiled| {
+            let notes = compiled.notes();
+            (compiled.settings, notes)
+        })
     }
 
     /// The same with the way back from each place of the settings.
@@ -95,27 +101,77 @@ impl Loaded {
         Some(format!("{}:{line}", self.folder.files.get(*file)?.name))
     }
 
-    /// The value in a document that says a place of compiled settings; `None` where none does in so many words.
-    pub fn said_by(&self, compiled: &Compiled, settings_pointer: &str) -> Option<&Value> {
-        let (document, pointer) = compiled.source_of(settings_pointer);
-        self.folder.sources.get(document)?.value.pointer(&pointer)
-    }
-
-    /// Everything that is wrong for any member, and every field of a fragment that Kubernetes does not know.
-    pub fn check(&self) -> Vec<Diagnostic> {
-        let mut problems = self.federation.check(self.today);
-        for (document, source) in self.folder.sources.iter().enumerate() {
-            if source.value.get("kind").is_some_and(|kind| kind == "Sidecar") {
-                for problem in fragments::check(&source.value) {
-                    let problem = SourceProblem { document: Some(document), problem };
-                    if !problems.contains(&problem) {
-                        problems.push(problem);
-                    }
-                }
+    /// Compiles every member, on all processors, and makes of each what the caller keeps: the settings of hundreds of members
+    /// are too much to hold. `allowed` are rules of compatibility whose incompatible verdicts are no problem.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every member, each once, and then what the caller found.
+    pub fn each_member<T: Send>(
+        &self,
+        allowed: &[&str],
+        make: impl Fn(&Member, &Compiled) -> Result<T, Vec<Diagnostic>> + Sync,
+    ) -> Result<Vec<T>, Vec<Diagnostic>> {
+        let (made, problems) = self.compile_all(allowed, make);
+        let mut problems = self.folder.diagnostics(once(problems));
+        let mut kept = Vec::new();
+        for one in made {
+            match one {
+                Ok(one) => kept.push(one),
+                Err(found) => problems.extend(found),
             }
         }
-        self.folder.diagnostics(problems)
+        if problems.is_empty() { Ok(kept) } else { Err(problems) }
     }
+
+    /// Everything that is wrong for any member, and every field of a fragment that Kubernetes does not know. `allowed` as for
+    /// [`Loaded::each_member`].
+    pub fn check(&self, allowed: &[&str]) -> Vec<Diagnostic> {
+        let (_, mut problems) = self.compile_all(allowed, |_, _| ());
+        problems.extend(self.federation.check_unselected(self.today));
+        for (document, source) in self.folder.sources.iter().enumerate() {
+            if source.value.get("kind").is_some_and(|kind| kind == "Sidecar") {
+                let found = fragments::check(&source.value).into_iter();
+                problems.extend(found.map(|problem| SourceProblem { document: Some(document), problem }));
+            }
+        }
+        self.folder.diagnostics(once(problems))
+    }
+
+    /// What is made of the members that could be compiled, and every problem of the others.
+    fn compile_all<T: Send>(
+        &self,
+        allowed: &[&str],
+        make: impl Fn(&Member, &Compiled) -> T + Sync,
+    ) -> (Vec<T>, Vec<SourceProblem>) {
+        let members: Vec<&Member> = self.federation.members().collect();
+        let one = |member: &&Member| {
+            let compiled = self.federation.compile_for(member, self.today)?;
+            let refused =
+                |finding: &&Finding| finding.verdict == Verdict::Incompatible && !allowed.contains(&finding.rule);
+            let incompatible: Vec<Finding> = compiled.findings.iter().filter(refused).cloned().collect();
+            Ok((make(member, &compiled), incompatible))
+        };
+        let compiled: Vec<Result<_, Vec<SourceProblem>>> = members.par_iter().map(one).collect();
+        let (mut made, mut problems, mut incompatible) = (Vec::new(), Vec::new(), Vec::new());
+        for member in compiled {
+            match member {
+                Ok((one, found)) => {
+                    made.push(one);
+                    incompatible.extend(found);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        problems.extend(self.federation.objections(&incompatible));
+        (made, problems)
+    }
+}
+
+/// The same problems, each once.
+fn once(problems: Vec<SourceProblem>) -> Vec<SourceProblem> {
+    let mut seen = HashSet::new();
+    problems.into_iter().filter(|problem| seen.insert(problem.clone())).collect()
 }
 
 impl Folder {

@@ -167,9 +167,13 @@ fn spec(
     spec
 }
 
-/// A policy whose name ends in a hash of all that it says.
+/// A policy whose name ends in a hash of all that it says. The settings count by their revision, which leaves out where
+/// documents say it: a moved line is no new policy.
 fn policy(prefix: &str, spec: &Value, break_glass: &str) -> Value {
     let mut canonical = spec.clone();
+    if let Some(revision) = spec.pointer("/settings/federation/revision") {
+        canonical["settings"] = revision.clone();
+    }
     canonical.sort_all_objects();
     let hash: String = hex(Sha256::digest(canonical.to_string())).chars().take(NAME_DIGITS).collect();
     let mut metadata = cluster_metadata(&format!("{prefix}-{hash}"));
@@ -222,6 +226,14 @@ mod tests {
         let (one, other) = (manifests(&settings(1)), manifests(&settings(2)));
         assert_eq!(name(&one), name(&manifests(&settings(1))));
         assert_ne!(name(&one), name(&other));
+        let with = |revision: &str, line: u32| {
+            let mut settings = settings(1);
+            settings["federation"] = json!({"name": "retail", "revision": revision});
+            settings["sidecars"][0]["origin"] = json!({"file": "a.yaml", "line": line});
+            manifests(&settings)
+        };
+        assert_eq!(name(&with("sha256:1", 7)), name(&with("sha256:1", 8)));
+        assert_ne!(name(&with("sha256:1", 7)), name(&with("sha256:2", 7)));
         assert!(name(&one).strip_prefix("fedcar-").is_some_and(|hash| hash.len() == NAME_DIGITS));
     }
 

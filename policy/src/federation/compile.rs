@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::compatibility::{Finding, Verdict};
 use super::date::Date;
 use super::guardrail::{Guardrail, Rule, judge};
 use super::member::Member;
@@ -13,12 +14,15 @@ use crate::read::{child, did_you_mean};
 use crate::settings::{LARGEST_SETTINGS_BYTES, Selector, Settings};
 
 /// The settings of one cluster, and where each part of them comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Compiled {
     /// The settings, valid.
     pub settings: Value,
-    /// What was adapted to the cluster, in sentences.
-    pub notes: Vec<String>,
+    /// What the rules of compatibility say about each sidecar in this cluster. What is incompatible is the caller's to refuse
+    /// ([`Federation::objections`]).
+    pub findings: Vec<Finding>,
+    /// The same settings, read.
+    pub(super) read: Settings,
     places: Vec<Place>,
 }
 
@@ -28,6 +32,12 @@ impl Compiled {
     /// What no document says in so many words leads to the root of the Federation.
     pub fn source_of(&self, settings_pointer: &str) -> (usize, String) {
         source_of(&self.places, settings_pointer)
+    }
+
+    /// What was adapted to the cluster, in sentences.
+    pub fn notes(&self) -> Vec<String> {
+        let adapted = self.findings.iter().filter(|finding| finding.verdict == Verdict::Adapted);
+        adapted.map(|finding| format!("{}: {}: {}", finding.member, finding.sidecar, finding.sentence)).collect()
     }
 }
 
@@ -68,19 +78,12 @@ impl Federation {
         self.compile_for(member, today)
     }
 
-    /// What is wrong with the settings of any member, and with documents that no member selects; each problem once.
-    pub fn check(&self, today: Date) -> Vec<SourceProblem> {
-        let mut found = Vec::new();
-        let compiled = self.members().filter_map(|member| self.compile_for(member, today).err());
-        for problem in compiled.chain(self.check_unselected(today)).flatten() {
-            if !found.contains(&problem) {
-                found.push(problem);
-            }
-        }
-        found
-    }
-
-    fn compile_for(&self, member: &Member, today: Date) -> Result<Compiled, Vec<SourceProblem>> {
+    /// The same for a member that is at hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`Federation::compile`].
+    pub fn compile_for(&self, member: &Member, today: Date) -> Result<Compiled, Vec<SourceProblem>> {
         let sidecars: Vec<&Sidecar> =
             self.sidecars.iter().filter(|sidecar| member.selected_by(&sidecar.members)).collect();
         let guardrails: Vec<&Guardrail> =
@@ -96,11 +99,14 @@ impl Federation {
         for guardrail in &guardrails {
             assembly.add_guardrail(guardrail, &sidecars, member);
         }
-        let notes = notes(member, &sidecars);
         match assembly.finish() {
-            Ok((settings, places)) => {
-                problems.extend(judge(&guardrails, &sidecars, member, &settings, today));
-                if problems.is_empty() { Ok(Compiled { settings, notes, places }) } else { Err(problems) }
+            Ok(compiled) => {
+                problems.extend(judge(&guardrails, &sidecars, member, &compiled.settings, today));
+                if !problems.is_empty() {
+                    return Err(problems);
+                }
+                let findings = self.compatibility(member, &compiled);
+                Ok(Compiled { findings, ..compiled })
             }
             Err(found) => {
                 problems.extend(found);
@@ -109,11 +115,12 @@ impl Federation {
         }
     }
 
-    /// Checks what no member selects as if the first member did, with every variable that any member has.
-    fn check_unselected(&self, today: Date) -> Option<Vec<SourceProblem>> {
+    /// What is wrong with documents that no member selects: checked as if the first member did, with every variable that any
+    /// member has.
+    pub fn check_unselected(&self, today: Date) -> Vec<SourceProblem> {
         let idle = |members: &Selector| !self.members().any(|member| member.selected_by(members));
         let sidecars: Vec<&Sidecar> = self.sidecars.iter().filter(|sidecar| idle(&sidecar.members)).collect();
-        let first = self.members().next()?;
+        let Some(first) = self.members().next() else { return Vec::new() };
         let mut assembly = Assembly::new(self, first);
         for member in self.members() {
             assembly.add_variables(self, member);
@@ -127,8 +134,8 @@ impl Federation {
         }
         match assembly.finish() {
             // What no member gets breaks no rule, but an exemption ends wherever it stands.
-            Ok((settings, _)) => Some(judge(&guardrails, &[], first, &settings, today)),
-            Err(problems) => Some(problems),
+            Ok(compiled) => judge(&guardrails, &[], first, &compiled.settings, today),
+            Err(problems) => problems,
         }
     }
 }
@@ -138,6 +145,8 @@ struct Assembly {
     settings: Map<String, Value>,
     variables: Map<String, Value>,
     sidecars: Vec<Value>,
+    /// Of the sidecars.
+    digests: Vec<Value>,
     guardrails: Vec<Value>,
     places: Vec<Place>,
 }
@@ -149,6 +158,7 @@ impl Assembly {
             settings: Map::new(),
             variables: Map::new(),
             sidecars: Vec::new(),
+            digests: Vec::new(),
             guardrails: Vec::new(),
             places: Vec::new(),
         };
@@ -160,7 +170,6 @@ impl Assembly {
         assembly.place("/federation/trustDomain", root.document, "/spec/trustDomain");
         let mut identity = Map::new();
         identity.insert("name".to_owned(), json!(root.name));
-        identity.insert("revision".to_owned(), json!(federation.revision));
         identity.extend(root.trust_domain.clone().map(|domain| ("trustDomain".to_owned(), domain)));
         assembly.set("schemaVersion", json!(1));
         assembly.set(
@@ -203,13 +212,11 @@ impl Assembly {
         let at = format!("/sidecars/{}", self.sidecars.len());
         self.place(at.as_str(), sidecar.document, "/spec");
         self.place(format!("{at}/name"), sidecar.document, "/metadata/name");
-        let mut settings = named(&sidecar.name, &sidecar.file, sidecar.line);
-        settings.extend(sidecar.settings.clone());
         if !sidecar.requires.architectures.is_empty() {
             self.place(format!("{at}/architectures"), sidecar.document, "/spec/requires/architectures");
-            settings.insert("architectures".to_owned(), json!(sidecar.requires.architectures));
         }
-        self.sidecars.push(Value::Object(settings));
+        self.sidecars.push(Value::Object(sidecar.settings.clone()));
+        self.digests.push(Value::from(sidecar.digest.as_str()));
     }
 
     /// A guardrail, with those of its sidecars that the cluster has. One whose exemptions leave out namespaces becomes
@@ -220,7 +227,10 @@ impl Assembly {
             self.place(at.as_str(), guardrail.document, "/spec");
             self.place(format!("{at}/name"), guardrail.document, "/metadata/name");
             let name = if index == 0 { guardrail.name.clone() } else { format!("{}-exempt-{index}", guardrail.name) };
-            let mut settings = named(&name, &guardrail.file, guardrail.line);
+            let mut settings = Map::from_iter([
+                ("name".to_owned(), Value::from(name)),
+                ("origin".to_owned(), json!({"file": guardrail.file, "line": guardrail.line})),
+            ]);
             settings.extend(part.selection.map(|selection| ("match".to_owned(), selection)));
             settings.insert("required".to_owned(), json!(part.required));
             settings.insert("never".to_owned(), json!(part.never));
@@ -228,12 +238,28 @@ impl Assembly {
         }
     }
 
+    /// The hash of what the settings say, but for where it was written: a change that does not reach the member, and a
+    /// comment in a document, leave it as it is.
+    fn revision(&self) -> String {
+        let mut content = self.settings.clone();
+        content.insert("sidecars".to_owned(), Value::Array(self.digests.clone()));
+        let mut guardrails = self.guardrails.clone();
+        for guardrail in guardrails.iter_mut().filter_map(Value::as_object_mut) {
+            guardrail.shift_remove("origin");
+        }
+        content.insert("guardrails".to_owned(), Value::Array(guardrails));
+        hash(&Value::Object(content))
+    }
+
     /// Puts the settings together and checks them as the module will.
-    fn finish(mut self) -> Result<(Value, Vec<Place>), Vec<SourceProblem>> {
+    fn finish(mut self) -> Result<Compiled, Vec<SourceProblem>> {
         self.variables.sort_keys();
         let variables = Value::Object(std::mem::take(&mut self.variables));
         self.set("variables", variables);
-        let largest = largest(&self.sidecars);
+        let revision = Value::from(self.revision());
+        if let Some(Value::Object(identity)) = self.settings.get_mut("federation") {
+            identity.insert("revision".to_owned(), revision);
+        }
         let lists = [std::mem::take(&mut self.sidecars), std::mem::take(&mut self.guardrails)];
         for (key, list) in ["sidecars", "guardrails"].into_iter().zip(lists) {
             self.set(key, Value::Array(list));
@@ -244,10 +270,10 @@ impl Assembly {
         if bytes > LARGEST_SETTINGS_BYTES {
             let (document, pointer) = source_of(&places, "");
             let message = format!("the compiled settings are {bytes} bytes, the limit is {LARGEST_SETTINGS_BYTES}");
-            return Err(vec![SourceProblem::at(document, pointer, message, Some(largest))]);
+            return Err(vec![SourceProblem::at(document, pointer, message, Some(largest(&settings)))]);
         }
         match Settings::read(&settings) {
-            Ok(_) => Ok((settings, places)),
+            Ok(read) => Ok(Compiled { settings, findings: Vec::new(), read, places }),
             Err(problems) => Err(problems
                 .into_iter()
                 .map(|mut problem| {
@@ -260,20 +286,12 @@ impl Assembly {
     }
 }
 
-/// What sidecars and guardrails begin with.
-fn named(name: &str, file: &str, line: u32) -> Map<String, Value> {
-    let mut settings = Map::new();
-    settings.insert("name".to_owned(), json!(name));
-    settings.insert("origin".to_owned(), json!({"file": file, "line": line}));
-    settings
-}
-
 /// The three largest sidecars by their size in the settings, for the message that there is too much of them.
-fn largest(sidecars: &[Value]) -> String {
+fn largest(settings: &Value) -> String {
     const NAMED: usize = 3;
+    let sidecars = settings["sidecars"].as_array().into_iter().flatten();
     let name = |sidecar: &Value| sidecar.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut sizes: Vec<(usize, String)> =
-        sidecars.iter().map(|sidecar| (sidecar.to_string().len(), name(sidecar))).collect();
+    let mut sizes: Vec<(usize, String)> = sidecars.map(|sidecar| (sidecar.to_string().len(), name(sidecar))).collect();
     sizes.sort_by(|left, right| right.cmp(left));
     let parts: Vec<String> = sizes.iter().take(NAMED).map(|(bytes, name)| format!("{name} {bytes}")).collect();
     format!("the largest sidecars, in bytes: {}", parts.join(", "))
@@ -306,52 +324,11 @@ fn unmet_guardrail(guardrail: &Guardrail, sidecars: &[&Sidecar], member: &Member
     unmet.map(problem).collect()
 }
 
-/// What is different in this cluster from what the documents say first.
-fn notes(member: &Member, sidecars: &[&Sidecar]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let fallbacks: Vec<String> = sidecars.iter().flat_map(|sidecar| fallbacks(sidecar)).collect();
-    if !member.facts.native_sidecars() && !fallbacks.is_empty() {
-        let why = match member.facts.oldest() {
-            Some((part, version)) => format!("{part} {version} has no native sidecars"),
-            None => "no fact says which Kubernetes it runs, so native sidecars count as missing".to_owned(),
-        };
-        notes.push(format!("{}: {why}: {}", member.name, fallbacks.join(", ")));
-    }
-    for sidecar in sidecars {
-        let (wanted, present) = (&sidecar.requires.architectures, &member.facts.architectures);
-        if !wanted.is_empty() && !present.is_empty() && !wanted.iter().any(|name| present.contains(name)) {
-            notes.push(format!(
-                "{}: {} runs on {}, and every node is {}",
-                member.name,
-                sidecar.name,
-                wanted.join(", "),
-                present.join(", ")
-            ));
-        }
-    }
-    notes
-}
-
-/// How each native sidecar of a document does without.
-fn fallbacks(sidecar: &Sidecar) -> Vec<String> {
-    let inject = sidecar.settings.get("inject");
-    let containers = inject.and_then(|inject| inject.get("containers")).and_then(Value::as_array);
-    let native = containers.into_iter().flatten().filter(|container| word(container, "/form") == Some("sidecar"));
-    native
-        .map(|container| {
-            let name = word(container, "/name").unwrap_or(&sidecar.name);
-            let form = word(container, "/fallback/form").unwrap_or("container");
-            match word(container, "/fallback/jobs").unwrap_or("skip") {
-                "skip" => format!("{name} falls back to {form}, and Jobs go without"),
-                "reject" => format!("{name} falls back to {form}, and Jobs are a conflict"),
-                _ => format!("{name} falls back to {form}"),
-            }
-        })
-        .collect()
-}
-
-fn word<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
-    value.pointer(pointer).and_then(Value::as_str)
+/// The hash of a value, whatever the order of its keys: `sha256:` and 64 hexadecimal digits.
+pub(super) fn hash(value: &Value) -> String {
+    let mut canonical = value.clone();
+    canonical.sort_all_objects();
+    format!("sha256:{}", hex(Sha256::digest(canonical.to_string())))
 }
 
 /// The content hash of documents: SHA-256 of their compact JSON, keys sorted, one line each, in order.

@@ -13,6 +13,7 @@ pub mod guardrail;
 mod header;
 mod lists;
 mod member;
+mod objections;
 mod references;
 pub mod rollout;
 mod root;
@@ -23,7 +24,9 @@ mod span;
 pub mod traffic;
 mod version;
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 pub use compile::Compiled;
 pub use date::{Date, NotADate};
@@ -80,8 +83,15 @@ pub struct Source {
     pub value: Value,
 }
 
+impl Source {
+    /// Where it stands, as settings say it.
+    fn origin(&self) -> Value {
+        json!({"file": self.file, "line": self.line})
+    }
+}
+
 /// A problem of one document, or of the documents together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceProblem {
     /// The index of the document among the sources; absent where the fault is in none of them, but in what is missing.
     pub document: Option<usize>,
@@ -99,7 +109,7 @@ impl SourceProblem {
 /// The documents of one federation, each valid by itself and all names between them resolved.
 ///
 /// What is not judged here is what a sidecar does to a pod: that is the settings' own check, which
-/// [`Federation::compile`] runs for one cluster and [`Federation::check`] for all.
+/// [`Federation::compile`] runs for one cluster.
 #[derive(Debug, Clone)]
 pub struct Federation {
     root: Root,
@@ -108,6 +118,8 @@ pub struct Federation {
     rollouts: Vec<Rollout>,
     traffic_policies: Vec<TrafficPolicy>,
     security_policies: Vec<SecurityPolicy>,
+    /// What image references stand for, as far as a lock knows.
+    images: BTreeMap<String, Image>,
     revision: String,
 }
 
@@ -132,6 +144,7 @@ impl Federation {
                 member.facts = member.facts.over(found);
             }
         }
+        self.images.clone_from(lock.images());
         self
     }
 
@@ -208,7 +221,17 @@ pub fn read(sources: &[Source]) -> Result<Federation, Vec<SourceProblem>> {
     match root {
         Some(root) if problems.is_empty() => {
             let revision = compile::revision(sources);
-            Ok(Federation { root, sidecars, guardrails, rollouts, traffic_policies, security_policies, revision })
+            let images = BTreeMap::new();
+            Ok(Federation {
+                root,
+                sidecars,
+                guardrails,
+                rollouts,
+                traffic_policies,
+                security_policies,
+                images,
+                revision,
+            })
         }
         _ => {
             problems.sort_by_key(|problem| problem.document);

@@ -1,8 +1,9 @@
 //! The document of kind Sidecar: which members get it, what it asks of them, and what the settings say about it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Source;
+use super::compile::hash;
 use super::header::Header;
 use super::member::texts;
 use super::version::Requirement;
@@ -14,13 +15,13 @@ use crate::settings::{self, Selector, override_domain};
 #[derive(Debug, Clone)]
 pub(super) struct Sidecar {
     pub(super) document: usize,
-    pub(super) file: String,
-    pub(super) line: u32,
     pub(super) name: String,
     pub(super) members: Selector,
     pub(super) requires: Requires,
-    /// The keys of [`SETTINGS_KEYS`] that are there.
+    /// What the settings of every member that has it say: name, origin, and the keys of [`SETTINGS_KEYS`] that are there.
     pub(super) settings: Map<String, Value>,
+    /// The hash of that without the origin.
+    pub(super) digest: String,
 }
 
 /// What a sidecar asks of a cluster.
@@ -55,7 +56,7 @@ impl Sidecar {
         let mut fields = header.spec.fields(problems)?;
         let members = fields.optional("members").and_then(|node| Selector::read(&node, problems));
         let requires = fields.optional("requires").and_then(|node| Requires::read(&node, problems)).unwrap_or_default();
-        let mut settings = Map::new();
+        let mut settings = Map::from_iter([("name".to_owned(), Value::from(header.name))]);
         for key in SETTINGS_KEYS {
             settings.extend(fields.optional(key).map(|node| (key.to_owned(), node.value.clone())));
         }
@@ -67,15 +68,13 @@ impl Sidecar {
             );
         }
         fields.finish(problems);
-        Some(Self {
-            document,
-            file: source.file.clone(),
-            line: source.line,
-            name: header.name.to_owned(),
-            members: members.unwrap_or_default(),
-            requires,
-            settings,
-        })
+        if !requires.architectures.is_empty() {
+            settings.insert("architectures".to_owned(), json!(requires.architectures));
+        }
+        let digest = hash(&Value::Object(settings.clone()));
+        settings.insert("origin".to_owned(), source.origin());
+        let members = members.unwrap_or_default();
+        Some(Self { document, name: header.name.to_owned(), members, requires, settings, digest })
     }
 }
 

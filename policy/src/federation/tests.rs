@@ -1,9 +1,10 @@
 //! Documents as tables: what is refused, with whose fault it is, and what each member gets.
 
-use serde_json::{Value, json};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 
 use super::sidecar::SETTINGS_KEYS;
-use super::{Date, Federation, Source, SourceProblem, read};
+use super::{Compiled, Date, Federation, Source, SourceProblem, read};
 
 fn sources(documents: &[Value]) -> Vec<Source> {
     let source = |(index, value): (usize, &Value)| Source {
@@ -21,6 +22,18 @@ fn federation(documents: &[Value]) -> Federation {
 /// The day on which everything is compiled here.
 fn today() -> Date {
     "2026-07-01".parse().unwrap()
+}
+
+/// What is wrong for any member, and with what no member selects; each problem once.
+fn check(federation: &Federation) -> Vec<SourceProblem> {
+    let compiled = federation.members().filter_map(|member| federation.compile_for(member, today()).err()).flatten();
+    let mut found = Vec::new();
+    for problem in compiled.chain(federation.check_unselected(today())) {
+        if !found.contains(&problem) {
+            found.push(problem);
+        }
+    }
+    found
 }
 
 fn problems(found: &[SourceProblem]) -> Vec<String> {
@@ -216,7 +229,7 @@ fn settings_are_those_of_one_cluster() {
     ])
     .compile("eu-1", today())
     .unwrap();
-    let mut settings = compiled.settings;
+    let mut settings = compiled.settings.clone();
     let revision = settings["federation"]["revision"].take();
     assert!(revision.as_str().unwrap().starts_with("sha256:"), "{revision}");
     assert_eq!(
@@ -249,7 +262,7 @@ fn settings_are_those_of_one_cluster() {
             ],
         })
     );
-    assert_eq!(compiled.notes, [""; 0]);
+    assert_eq!(compiled.notes(), [""; 0]);
 }
 
 #[test]
@@ -295,30 +308,93 @@ fn members_without_native_sidecars_are_told_what_falls_back() {
         ),
     ];
     let federation = federation(&documents);
-    for (cluster, native, notes) in [
-        ("eu-1", true, vec![]),
+    let fall_back = |cluster: &str, why: &str| {
+        let note = |sidecar: &str, container: &str, jobs: &str| {
+            let fallback =
+                format!("`{container}` falls back to an ordinary container, init containers start before it");
+            format!("{cluster}: {sidecar}: {why}: {fallback}, and {jobs}")
+        };
+        vec![note("agent", "agent", "Jobs go without it"), note("x86-only", "proxy", "Jobs are refused")]
+    };
+    let landing = "runs on amd64, and there are arm64 nodes, where a pod that names no architecture may land (build its images for \
+                   arm64, or keep its pods away from there with `inject.pod.nodeSelector`)";
+    for (cluster, native, notes, objections) in [
+        ("eu-1", true, vec![], vec![landing]),
         (
             "edge-1",
             false,
+            fall_back("edge-1", "kubelet 1.28 has sidecar containers only behind the gate SidecarContainers"),
             vec![
-                "edge-1: kubelet 1.28 has no native sidecars: agent falls back to container, and Jobs go without, \
-                 proxy falls back to container, and Jobs are a conflict",
-                "edge-1: x86-only runs on amd64, and every node is arm64",
+                "runs on amd64, and every node is arm64 (build its images for arm64, or leave the member out with `spec.members`)",
             ],
         ),
-        (
-            "lab",
-            false,
-            vec![
-                "lab: no fact says which Kubernetes it runs, so native sidecars count as missing: agent falls back to \
-                 container, and Jobs go without, proxy falls back to container, and Jobs are a conflict",
-            ],
-        ),
+        ("lab", false, fall_back("lab", "no fact says which Kubernetes it runs"), vec![]),
     ] {
         let compiled = federation.compile(cluster, today()).unwrap();
         assert_eq!(compiled.settings["cluster"]["capabilities"]["nativeSidecars"], native, "{cluster}");
-        assert_eq!(compiled.notes, notes, "{cluster}");
+        assert_eq!(compiled.notes(), notes, "{cluster}");
+        let about_architectures = compiled.findings.iter().filter(|finding| finding.rule == "architectures");
+        let found = problems(&federation.objections(about_architectures));
+        let place = format!("2 /spec/requires/architectures does not work in member `{cluster}` (architectures): ");
+        let found: Vec<&str> = found.iter().map(|problem| problem.strip_prefix(&place).unwrap()).collect();
+        assert_eq!(found, objections, "{cluster}");
     }
+}
+
+#[test]
+fn what_is_the_same_in_several_members_is_objected_to_once() {
+    let root = |members: &[&str]| {
+        let member = |name: &&str| json!({"name": name, "engine": "host-runner", "facts": {"kubernetes": "1.29"}});
+        document("Federation", "retail", &json!({"members": members.iter().map(member).collect::<Vec<_>>()}))
+    };
+    let spec = json!({"inject": {"containers": [{"name": "agent", "image": "agent:1", "lifecycle": {"stopSignal": "SIGUSR1"}}]}});
+    for (members, said) in [
+        (&["a", "b"][..], "members `a`, `b` ("),
+        (&["a", "b", "c", "d", "e"][..], "members `a`, `b`, `c` and 2 more ("),
+    ] {
+        let federation = federation(&[root(members), document("Sidecar", "agent", &spec)]);
+        let compiled: Vec<Compiled> =
+            members.iter().map(|member| federation.compile(member, today()).unwrap()).collect();
+        let found = problems(&federation.objections(compiled.iter().flat_map(|one| &one.findings)));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(said), "{found:?}");
+    }
+}
+
+fn json_values() -> impl Strategy<Value = Vec<Value>> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        "[ -~]{0,12}".prop_map(Value::from),
+        "[a-z]{1,3}".prop_map(|key| json!({ key: [true, null] })),
+    ];
+    prop::collection::vec(value, 0..4)
+}
+
+/// What a member gets hangs on what the documents say to it, and on nothing else.
+#[test]
+fn what_other_members_are_told_changes_nothing() {
+    let spec = json!({"inject": {"containers": [{"name": "agent", "image": "agent:1"}]}});
+    proptest!(|(theirs in json_values(), ours in json_values())| {
+        let root = |theirs: &[Value], ours: &[Value]| {
+            let variables = |values: &[Value]| -> Value {
+                values.iter().enumerate().map(|(index, value)| (format!("v{index}"), value.clone())).collect::<Map<_, _>>().into()
+            };
+            document("Federation", "retail", &json!({"members": [
+                {"name": "eu-1", "engine": "kubewarden", "variables": variables(ours)},
+                {"name": "us-1", "engine": "kubewarden", "variables": variables(theirs)},
+            ]}))
+        };
+        let compiled = |theirs: &[Value], ours: &[Value]| {
+            let documents = [root(theirs, ours), document("Sidecar", "agent", &spec)];
+            let federation = read(&sources(&documents)).unwrap();
+            (federation.revision().to_owned(), federation.compile("eu-1", today()).unwrap().settings)
+        };
+        let (revision, settings) = compiled(&[], &ours);
+        let (other_revision, other_settings) = compiled(&theirs, &ours);
+        prop_assert_eq!(&settings, &other_settings);
+        prop_assert_eq!(theirs.is_empty(), revision == other_revision);
+        prop_assert_eq!(ours.is_empty(), compiled(&theirs, &[]).1 == settings);
+    });
 }
 
 #[test]
@@ -331,7 +407,7 @@ fn what_a_cluster_cannot_do_is_a_problem_of_the_document_that_asks() {
     ]);
     let version = "/spec/requires/kubernetes requires Kubernetes >=1.30, and member";
     assert_eq!(
-        problems(&federation.check(today())),
+        problems(&check(&federation)),
         [
             "3 /spec/required/0 required here, but the Sidecar `agent` does not select member `eu-1` (let the `members` \
              of both select the same clusters)"
@@ -365,7 +441,7 @@ fn the_settings_check_speaks_of_the_document_once_for_all_members() {
         document("Guardrail", "unselected", &unselected),
     ]);
     assert_eq!(
-        problems(&federation.check(today())),
+        problems(&check(&federation)),
         [
             "1 /spec/inject/containers/0/form expected one of sidecar, init, container, found `sidcar` (did you mean \
              `sidecar`?)",
@@ -395,7 +471,7 @@ fn each_key_that_is_passed_on_is_one_that_the_settings_know() {
     });
     assert!(SETTINGS_KEYS.iter().all(|key| spec.get(key).is_some()));
     let federation = federation(&[root(), document("Sidecar", "agent", &spec)]);
-    assert_eq!(problems(&federation.check(today())), [""; 0]);
+    assert_eq!(problems(&check(&federation)), [""; 0]);
 }
 
 #[test]
@@ -558,7 +634,7 @@ fn guardrails_judge_what_the_documents_say_of_each_container() {
             ],
         ),
     ] {
-        let mut found = problems(&federation(&[root(), agent(), guardrail(&rules)]).check(today()));
+        let mut found = problems(&check(&federation(&[root(), agent(), guardrail(&rules)])));
         if case == "an image of elsewhere" || case == "a tag" {
             found.retain(|line| line.starts_with(&format!("{current}/image")));
         }
@@ -582,7 +658,7 @@ fn what_is_fixed_or_defined_for_all_pods_is_known() {
     );
     let rules = json!({"images": {"allow": ["*.registry.example/*", "registry.example/*"]},
         "securityContext": {"runAsNonRoot": true}});
-    assert_eq!(problems(&federation(&[root(), agent, guardrail(&rules)]).check(today())), [""; 0]);
+    assert_eq!(problems(&check(&federation(&[root(), agent, guardrail(&rules)]))), [""; 0]);
 }
 
 #[test]

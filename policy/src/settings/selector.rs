@@ -103,6 +103,11 @@ impl Selector {
         self.0.iter().filter_map(single).collect()
     }
 
+    /// Whether no labels can fit both.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        self.0.iter().any(|one| other.0.iter().any(|other| one.excludes(other)))
+    }
+
     /// Whether it fits everything.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -115,6 +120,21 @@ impl Selector {
 }
 
 impl Requirement {
+    /// Whether no value of the label, nor its absence, fits both.
+    fn excludes(&self, other: &Self) -> bool {
+        let both =
+            |one, two| (self.operator, other.operator) == (one, two) || (other.operator, self.operator) == (one, two);
+        let shared = |one: &Self, two: &Self| one.values.iter().filter(|value| two.values.contains(value)).count();
+        let inside = |one: &Self, two: &Self| shared(one, two) == one.values.len();
+        self.key == other.key
+            && match (self.operator, other.operator) {
+                (Operator::In, Operator::In) => shared(self, other) == 0,
+                (Operator::In, Operator::NotIn) => inside(self, other),
+                (Operator::NotIn, Operator::In) => inside(other, self),
+                _ => both(Operator::In, Operator::DoesNotExist) || both(Operator::Exists, Operator::DoesNotExist),
+            }
+    }
+
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let key = fields.required("key", problems).and_then(|key| key.filled_text(problems));
@@ -180,6 +200,31 @@ mod tests {
         ] {
             let selector = selector(&json!({"matchExpressions": [requirement]}));
             assert_eq!(selector.matches(labels.as_object()), fits, "{requirement}");
+        }
+    }
+
+    #[test]
+    fn selectors_exclude_each_other_where_no_label_fits_both() {
+        let of = |operator: &str, values: Value| {
+            let mut requirement = json!({"key": "app", "operator": operator});
+            if !values.is_null() {
+                requirement["values"] = values;
+            }
+            selector(&json!({"matchExpressions": [requirement]}))
+        };
+        for (one, other, excluded) in [
+            (of("In", json!(["a", "b"])), of("In", json!(["b", "c"])), false),
+            (of("In", json!(["a"])), of("In", json!(["b"])), true),
+            (of("In", json!(["a"])), of("NotIn", json!(["a", "b"])), true),
+            (of("In", json!(["a", "c"])), of("NotIn", json!(["a", "b"])), false),
+            (of("NotIn", json!(["a"])), of("NotIn", json!(["b"])), false),
+            (of("In", json!(["a"])), of("DoesNotExist", Value::Null), true),
+            (of("Exists", Value::Null), of("DoesNotExist", Value::Null), true),
+            (of("Exists", Value::Null), of("In", json!(["a"])), false),
+            (of("In", json!(["a"])), selector(&json!({"matchLabels": {"tier": "b"}})), false),
+        ] {
+            assert_eq!(one.excludes(&other), excluded, "{one:?} {other:?}");
+            assert_eq!(other.excludes(&one), excluded, "{other:?} {one:?}");
         }
     }
 

@@ -94,6 +94,18 @@ pub struct Match {
     pub workloads: Vec<WorkloadKind>,
 }
 
+impl Match {
+    /// Whether no pod can fit both.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        let labels = |one: &Option<Selector>, two: &Option<Selector>| {
+            one.as_ref().zip(two.as_ref()).is_some_and(|(one, two)| one.excludes(two))
+        };
+        let (ours, theirs) = (&self.service_accounts, &other.service_accounts);
+        let accounts = !ours.is_empty() && !theirs.is_empty() && !ours.iter().any(|name| theirs.contains(name));
+        labels(&self.namespaces, &other.namespaces) || labels(&self.pods, &other.pods) || accounts
+    }
+}
+
 /// Who sent the request: any of these.
 #[derive(Debug, Clone, Default)]
 pub struct Callers {

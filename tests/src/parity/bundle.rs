@@ -69,7 +69,7 @@ impl Bundle {
 
     /// Everything that is wrong for any of its members, one problem a line.
     pub fn problems(&self) -> Option<String> {
-        let problems = self.loaded.check();
+        let problems = self.loaded.check(&[]);
         (!problems.is_empty()).then(|| lines(&problems))
     }
 

@@ -1,27 +1,24 @@
 //! Flux in each member: one Kustomization for each step, which waits for the one before.
 
-use fedcar_policy::federation::Engine;
+use fedcar_policy::federation::{Engine, Member};
 use serde_json::{Value, json};
 
-use super::{Files, MemberArtifact, Repository, Step, documents, health, metadata};
+use super::{Repository, Step, Steps, documents, health, metadata};
 
 /// Where Flux is installed by its own instructions.
 const NAMESPACE: &str = "flux-system";
 /// The repository, and the first part of every Kustomization's name.
 const NAME: &str = "fedcar";
 
-pub(super) fn files(repository: &Repository, members: &[MemberArtifact]) -> Files {
-    let file = |member: &MemberArtifact| {
-        let mut objects = vec![git_repository(repository)];
-        let mut before: Option<Step> = None;
-        for (step, _) in &member.steps {
-            objects.push(kustomization(repository, member, *step, before));
-            before = Some(*step);
-        }
-        let comment = "# Apply it in this member's cluster.\n";
-        (format!("_flux/{}.yaml", member.name), documents(comment, &objects))
-    };
-    members.iter().map(file).collect()
+pub(super) fn file(repository: &Repository, Steps { member, steps }: &Steps<'_>) -> (String, String) {
+    let mut objects = vec![git_repository(repository)];
+    let mut before: Option<Step> = None;
+    for (step, _) in steps {
+        objects.push(kustomization(repository, member, *step, before));
+        before = Some(*step);
+    }
+    let comment = "# Apply it in this member's cluster.\n";
+    (format!("_flux/{}.yaml", member.name), documents(comment, &objects))
 }
 
 fn git_repository(repository: &Repository) -> Value {
@@ -33,7 +30,7 @@ fn git_repository(repository: &Repository) -> Value {
     })
 }
 
-fn kustomization(repository: &Repository, member: &MemberArtifact, step: Step, before: Option<Step>) -> Value {
+fn kustomization(repository: &Repository, member: &Member, step: Step, before: Option<Step>) -> Value {
     let name = |step: Step| format!("{NAME}-{}", step.folder());
     let path = repository.folder(&format!("{}/{}", member.name, step.folder()));
     let mut spec = json!({

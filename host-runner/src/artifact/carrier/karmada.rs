@@ -5,16 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Files, MemberArtifact, documents, metadata};
+use super::{Steps, documents, metadata};
 
-pub(super) fn files(members: &[MemberArtifact]) -> Files {
-    let file = |member: &MemberArtifact| {
-        let objects = member.steps.iter().flat_map(|(_, objects)| objects);
-        let works: Vec<Value> = objects.map(|object| work(&member.name, object)).collect();
-        let comment = "# Apply it to Karmada's API server. Members have joined by the same names.\n";
-        (format!("_karmada/{}.yaml", member.name), documents(comment, &works))
-    };
-    members.iter().map(file).collect()
+pub(super) fn file(Steps { member, steps }: &Steps<'_>) -> (String, String) {
+    let objects = steps.iter().flat_map(|(_, objects)| objects);
+    let works: Vec<Value> = objects.map(|object| work(&member.name, object)).collect();
+    let comment = "# Apply it to Karmada's API server. Members have joined by the same names.\n";
+    (format!("_karmada/{}.yaml", member.name), documents(comment, &works))
 }
 
 /// One object in one Work, as Karmada itself makes them.

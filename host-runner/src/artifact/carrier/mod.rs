@@ -11,7 +11,7 @@ mod karmada;
 use fedcar_policy::federation::Engine;
 use serde_json::{Value, json};
 
-use super::member::Step;
+use super::member::{Step, Steps};
 use super::{Files, MemberArtifact, documents};
 
 /// Who applies the folders.
@@ -57,13 +57,20 @@ impl Carrier {
         }
     }
 
-    /// What stands beside the members' folders.
+    /// What stands beside the members' folders for one member: its path and its text.
+    pub(super) fn file(&self, member: &Steps<'_>) -> Option<(String, String)> {
+        match self {
+            Self::Kustomize | Self::Argo(_) => None,
+            Self::Flux(repository) => Some(flux::file(repository, member)),
+            Self::Karmada => Some(karmada::file(member)),
+        }
+    }
+
+    /// What stands there for all members together.
     pub(super) fn files(&self, members: &[MemberArtifact]) -> Files {
         match self {
-            Self::Kustomize => Files::new(),
             Self::Argo(repository) => argo::files(repository, members),
-            Self::Flux(repository) => flux::files(repository, members),
-            Self::Karmada => karmada::files(members),
+            Self::Kustomize | Self::Flux(_) | Self::Karmada => Files::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::Case;
 use super::flow::{Destination, Flow};
 use super::network::{End, Labels, Passage, Policies, Subject};
 use super::outcome::Outcomes;
+use super::ports::{Port, ports};
 use crate::federation::facts::{Namespace, Protocol};
 use crate::settings::{NAMESPACE_NAME_LABEL, is_dns_label};
 
@@ -83,21 +84,14 @@ pub(super) fn egress(case: &Case<'_>, outcomes: &mut Outcomes) {
 /// The ports on which its containers listen. Whether anybody must reach them is said nowhere, so a blocked one is not
 /// granted.
 pub(super) fn ingress(case: &Case<'_>, outcomes: &mut Outcomes) {
-    let mut ports = Vec::new();
-    for container in &case.candidate.containers {
-        for port in container.value.get("ports").and_then(Value::as_array).into_iter().flatten() {
-            let number = port["containerPort"].as_u64().and_then(|number| u16::try_from(number).ok());
-            let protocol = Protocol::named(port["protocol"].as_str().unwrap_or("TCP"));
-            ports.extend(number.zip(protocol).map(|(number, protocol)| (number, protocol, port["name"].as_str())));
-        }
-    }
+    let ports: Vec<Port<'_>> = case.candidate.containers.iter().flat_map(ports).collect();
     if ports.is_empty() {
         return;
     }
     each_namespace(case, outcomes, |subject, policies, outcomes| {
-        for (port, protocol, name) in &ports {
-            let end = End::Anybody { port: *port, protocol: *protocol, name: *name };
-            let shown = name.map_or_else(|| port.to_string(), |name| format!("`{name}` {port}"));
+        for &Port { number, protocol, name } in &ports {
+            let end = End::Anybody { port: number, protocol, name };
+            let shown = name.map_or_else(|| number.to_string(), |name| format!("`{name}` {number}"));
             match policies.passage(subject, &end) {
                 Passage::Open => outcomes.compatible("nothing keeps others from its ports"),
                 Passage::Denied(by) => outcomes.unknown(

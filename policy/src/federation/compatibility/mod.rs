@@ -13,6 +13,7 @@ mod network;
 mod nodes;
 mod outcome;
 mod pod_security;
+mod ports;
 mod resources;
 mod rules;
 mod versions;
@@ -30,8 +31,7 @@ pub use self::rules::{RULES, Rule, rule};
 use super::facts::{Facts, Image, Namespace};
 use super::member::Engine;
 use super::version::Requirement;
-use super::{Federation, Member};
-use crate::read::Problem;
+use super::{Compiled, Federation, Member};
 use crate::settings::{Mode, Settings};
 
 /// One version of a sidecar in one cluster: everything that a rule may look at.
@@ -42,6 +42,8 @@ struct Case<'c> {
     facts: &'c Facts,
     settings: &'c Settings,
     candidate: &'c Candidate<'c>,
+    /// The versions of the sidecars before it.
+    before: &'c [Candidate<'c>],
     requirement: Option<&'c Requirement>,
     images: &'c BTreeMap<String, Image>,
 }
@@ -85,35 +87,27 @@ impl Federation {
     /// A verdict of every rule that has something to say about a sidecar of a member, in the order of the sidecars' names
     /// and of [`RULES`].
     ///
-    /// `settings` are those that [`Federation::compile`] makes for the member, `facts` those of the member
-    /// ([`Member::facts`]), `images` those of the lock, by reference.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the settings, where they are not valid ones.
-    pub fn compatibility(
-        &self,
-        member: &Member,
-        settings: &Value,
-        facts: &Facts,
-        images: &BTreeMap<String, Image>,
-    ) -> Result<Vec<Finding>, Vec<Problem>> {
-        let read = Settings::read(settings)?;
+    /// `compiled` is what [`Federation::compile`] makes for the member.
+    pub fn compatibility(&self, member: &Member, compiled: &Compiled) -> Vec<Finding> {
+        let Compiled { settings, read, .. } = compiled;
         let sources = settings["sidecars"].as_array().into_iter().flatten();
         let mut findings = Vec::new();
+        let mut before = Vec::new();
         for (sidecar, source) in read.sidecars.iter().zip(sources) {
             let document = self.sidecars.iter().find(|one| one.name == sidecar.name);
             let egress = document.map(|one| one.requires.egress.as_slice()).unwrap_or_default();
             let mut versions: Vec<Vec<Finding>> = Vec::new();
-            for candidate in Candidate::every((&read, settings), sidecar, source, egress) {
+            let candidates = Candidate::every((read, settings), sidecar, source, egress);
+            for candidate in &candidates {
                 let case = Case {
                     member: &member.name,
                     engine: member.engine,
-                    facts,
-                    settings: &read,
-                    candidate: &candidate,
+                    facts: &member.facts,
+                    settings: read,
+                    candidate,
+                    before: &before,
                     requirement: document.and_then(|one| one.requires.kubernetes.as_ref()),
-                    images,
+                    images: &self.images,
                 };
                 let mut found = judge(&case);
                 if let Some(current) = versions.first() {
@@ -126,11 +120,12 @@ impl Federation {
                 versions.push(found);
             }
             findings.extend(versions.into_iter().flatten());
+            before.extend(candidates);
         }
         let order = |code: &str| RULES.iter().position(|rule| rule.code == code);
         // The sort is stable, so that findings of one rule keep their order.
         findings.sort_by(|one, other| (&one.sidecar, order(one.rule)).cmp(&(&other.sidecar, order(other.rule))));
-        Ok(findings)
+        findings
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::outcome::Outcomes;
 use super::versions::Field;
-use super::{Case, connections, engine, nodes, pod_security, resources, versions};
+use super::{Case, connections, engine, nodes, pod_security, ports, resources, versions};
 use crate::federation::version::Version;
 
 /// A rule of compatibility.
@@ -52,7 +52,7 @@ const fn off(paths: Paths, gate: &'static str, alpha: u32) -> Judge {
 }
 
 /// Every rule, in the order of reports.
-pub static RULES: [Rule; 31] = [
+pub static RULES: [Rule; 32] = [
     Rule {
         code: "kubernetes-version",
         feature: "What the sidecar asks of Kubernetes",
@@ -263,6 +263,14 @@ pub static RULES: [Rule; 31] = [
         versions: "any",
         evidence: "the node label kubernetes.io/os; docs/settings.md",
         judge: Judge::By(nodes::operating_systems),
+    },
+    Rule {
+        code: "ports",
+        feature: "Ports of sidecars in one pod",
+        looks_at: "`ports` of containers that run beside each other, `match`, `when`, `conflicts.ports`; the member's other sidecars",
+        versions: "any",
+        evidence: "a pod's containers share one network; docs/settings.md",
+        judge: Judge::By(ports::clashes),
     },
     Rule {
         code: "limit-range",

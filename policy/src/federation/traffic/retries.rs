@@ -13,7 +13,7 @@ pub struct Retries {
     /// After this time an attempt counts as failed.
     pub per_try_timeout: Option<Span>,
     /// Which failures are tried again.
-    pub on: Vec<RetryOn>,
+    pub retry_on: Vec<RetryOn>,
     /// Retries are at most so many of a hundred requests under way.
     pub budget_percent: u64,
     /// So many retries are always allowed.
@@ -63,11 +63,13 @@ impl Retries {
         let mut fields = node.fields(problems)?;
         let attempts = fields.required("attempts", problems).and_then(|node| node.integer(1, ATTEMPTS_MAX, problems));
         let per_try_timeout = fields.optional("perTryTimeout").and_then(|node| Span::read_some(&node, problems));
-        let on = fields.optional("on");
-        let is_said = on.is_some();
-        let on = each(on, problems, |node, problems| node.choice(&CAUSES, problems));
-        let names = on.iter().filter_map(|cause| CAUSES.iter().find(|(_, one)| one == cause)).map(|(name, _)| *name);
-        unique(names, "cause", &format!("{}/on", node.pointer), "", problems);
+        // Not `on`, which YAML 1.1 reads as true.
+        let retry_on = fields.optional("retryOn");
+        let is_said = retry_on.is_some();
+        let retry_on = each(retry_on, problems, |node, problems| node.choice(&CAUSES, problems));
+        let names =
+            retry_on.iter().filter_map(|cause| CAUSES.iter().find(|(_, one)| one == cause)).map(|(name, _)| *name);
+        unique(names, "cause", &format!("{}/retryOn", node.pointer), "", problems);
         let (mut percent, mut floor) = (None, None);
         if let Some(mut budget) = fields.optional("budget").and_then(|node| node.fields(problems)) {
             percent = budget.optional("percent").and_then(|node| node.integer(1, 100, problems));
@@ -90,7 +92,7 @@ impl Retries {
             attempts: attempts?,
             per_try_timeout,
             // Those after which certainly nothing has been done, so that a request which is no read may be sent again.
-            on: if is_said { on } else { vec![RetryOn::ConnectFailure, RetryOn::RefusedStream] },
+            retry_on: if is_said { retry_on } else { vec![RetryOn::ConnectFailure, RetryOn::RefusedStream] },
             budget_percent: percent.unwrap_or(BUDGET_PERCENT),
             min_concurrency: floor.unwrap_or(MIN_CONCURRENCY),
             back_off_base: base,
@@ -106,7 +108,7 @@ impl Retries {
         Schema::object([
             ("attempts", Schema::integer(1, ATTEMPTS_MAX).says("Besides the first time.")),
             ("perTryTimeout", Span::schema()),
-            ("on", Schema::list_of(Schema::choice(&CAUSES)).says("Default connect-failure and refused-stream.")),
+            ("retryOn", Schema::list_of(Schema::choice(&CAUSES)).says("Default connect-failure and refused-stream.")),
             ("budget", budget.says("Retries as percent of the requests under way; default 20, and 3 always.")),
             ("backOff", Schema::object([("base", Span::schema()), ("max", Span::schema())])),
         ])

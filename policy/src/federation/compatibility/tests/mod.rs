@@ -26,18 +26,17 @@ fn findings(spec: &Value, engine: &str, facts: &Value) -> Vec<Finding> {
     let root = json!({"members": [{"name": "eu-1", "engine": engine, "facts": facts}], "variables": {"otlp": "otel.telemetry.svc:4317"}});
     let federation = read(&[document("Federation", "retail", &root), document("Sidecar", "agent", spec)]).unwrap();
     let member = federation.members().next().unwrap();
-    let settings = compiled(spec, &root);
-    federation.compatibility(member, &settings, &member.facts, &BTreeMap::new()).unwrap()
+    federation.compatibility(member, &compiled(spec, &root))
 }
 
 /// The settings of the member. A requirement that is not met keeps them from being compiled, so it is left out here.
-fn compiled(spec: &Value, root: &Value) -> Value {
+fn compiled(spec: &Value, root: &Value) -> Compiled {
     let mut spec = spec.clone();
     if let Some(requires) = spec.get_mut("requires").and_then(Value::as_object_mut) {
         requires.shift_remove("kubernetes");
     }
     let federation = read(&[document("Federation", "retail", root), document("Sidecar", "agent", &spec)]).unwrap();
-    federation.compile("eu-1", today()).unwrap().settings
+    federation.compile("eu-1", today()).unwrap()
 }
 
 /// What one rule says: verdict, sentence, and fix where there is one.
@@ -150,8 +149,8 @@ fn three_clusters_that_differ_each_get_their_verdict() {
     let seen: Vec<String> = federation
         .members()
         .flat_map(|member| {
-            let settings = federation.compile(&member.name, today()).unwrap().settings;
-            federation.compatibility(member, &settings, &member.facts, lock.images()).unwrap()
+            let compiled = federation.compile(&member.name, today()).unwrap();
+            federation.compatibility(member, &compiled)
         })
         .filter(|one| {
             ["native-sidecars", "architectures", "network-egress"].contains(&one.rule) || one.sentence.contains("adds")

@@ -1,13 +1,11 @@
 //! What a pod must be like, and what it may ask for.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::{container, document, said, sidecar, today, verdicts};
-use crate::federation::Image;
 use crate::federation::compatibility::Verdict;
 use crate::federation::read;
+use crate::federation::{Image, Lock};
 
 #[test]
 fn pod_security_is_judged_by_namespace_and_version() {
@@ -134,14 +132,15 @@ fn image_indexes_say_more_than_documents() {
         (json!(["amd64", "arm64"]), platforms(&["linux/amd64"]), vec![Verdict::Incompatible]),
     ] {
         let spec = json!({"requires": {"architectures": declared}, "inject": {"containers": [container(&json!({}))]}});
+        let mut lock = Lock::default();
+        lock.set_image("registry.example/agent:1", image);
         let federation = read(&[document("Federation", "retail", &root), document("Sidecar", "agent", &spec)]).unwrap();
+        let federation = federation.with_lock(&lock);
         let member = federation.members().next().unwrap();
-        let settings = federation.compile("eu-1", today()).unwrap().settings;
-        let images = BTreeMap::from([("registry.example/agent:1".to_owned(), image)]);
-        let found = federation.compatibility(member, &settings, &member.facts, &images).unwrap();
+        let found = federation.compatibility(member, &federation.compile("eu-1", today()).unwrap());
         let found: Vec<Verdict> =
             found.iter().filter(|one| one.rule == "architectures").map(|one| one.verdict).collect();
-        assert_eq!(found, verdict, "{declared} {images:?}");
+        assert_eq!(found, verdict, "{declared} {lock:?}");
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{by_version, container, findings, said, said_in, sidecar, verdicts};
+use super::{by_version, container, document, findings, said, said_in, sidecar, today, verdicts};
 use crate::federation::compatibility::{Finding, Verdict};
+use crate::federation::read;
 
 #[test]
 fn blocked_connections_are_granted_by_companions() {
@@ -133,4 +134,36 @@ fn the_engine_must_be_there_and_new_enough() {
     let required = json!({"mode": "required", "inject": {}});
     assert_eq!(by_version("presence-proof", &required, &[]), [(22, "incompatible"), (30, "compatible")]);
     assert_eq!(verdicts("presence-proof", &json!({"inject": {}}), &json!({})), [""; 0]);
+}
+
+#[test]
+fn sidecars_that_claim_one_port_are_kept_apart() {
+    let agent = |port: u16, more: Value| {
+        let mut spec = json!({"inject": {"containers": [
+            {"name": format!("agent-{port}"), "image": "agent:1", "ports": [{"containerPort": port}]},
+        ]}});
+        for (key, value) in more.as_object().unwrap() {
+            spec[key] = value.clone();
+        }
+        spec
+    };
+    let tier = |tier: &str| json!({"match": {"pods": {"matchLabels": {"tier": tier}}}});
+    let clash = "listens on TCP 4317, and so does the sidecar `first`";
+    let open = format!("{clash}; whether a pod gets both hangs on `when`");
+    let free = "no other sidecar listens on its ports";
+    for (first, second, verdict, sentence) in [
+        (agent(4317, json!({})), agent(4318, json!({})), "compatible", free),
+        (agent(4317, json!({})), agent(4317, json!({})), "incompatible", clash),
+        (agent(4317, tier("a")), agent(4317, tier("b")), "compatible", free),
+        (agent(4317, json!({"when": "${has(pod.metadata.labels)}"})), agent(4317, json!({})), "unknown", &open),
+    ] {
+        let root = json!({"members": [{"name": "eu-1", "engine": "host-runner"}]});
+        let mut second = second;
+        second["inject"]["containers"][0]["name"] = json!("other");
+        let documents = [("Federation", "retail", &root), ("Sidecar", "first", &first), ("Sidecar", "second", &second)];
+        let federation = read(&documents.map(|(kind, name, spec)| document(kind, name, spec))).unwrap();
+        let found = federation.compile("eu-1", today()).unwrap().findings;
+        let of_second = found.iter().find(|one| one.rule == "ports" && one.sidecar == "second").unwrap();
+        assert_eq!((of_second.verdict.code(), of_second.sentence.as_str()), (verdict, sentence));
+    }
 }
