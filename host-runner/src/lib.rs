@@ -14,6 +14,7 @@ pub mod input;
 pub mod manifests;
 mod output;
 mod preview;
+mod probe;
 pub mod problem;
 pub mod telemetry;
 pub mod yaml;

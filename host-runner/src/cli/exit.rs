@@ -9,6 +9,7 @@ use crate::admission::{PatchError, Unanswered};
 use crate::artifact::PlaceError;
 use crate::engine::{EngineError, Interruption, LoadError, PrepareError};
 use crate::input::InputError;
+use crate::probe::ContextsError;
 use crate::problem::Diagnostic;
 
 /// The exit codes, from best to worst: with many objects, the worst one counts.
@@ -79,6 +80,9 @@ pub(super) enum Failure {
     /// Certificates cannot be made or kept.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// There is no kubeconfig.
+    #[error(transparent)]
+    Contexts(#[from] ContextsError),
     /// A folder of compiled files cannot be used.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -106,6 +110,7 @@ impl Failure {
             | Self::Place(PlaceError::NotAFolder { .. } | PlaceError::Foreign { .. }) => Exit::Usage,
             Self::Input(_)
             | Self::Problems(_)
+            | Self::Contexts(_)
             | Self::Unanswered { source: Unanswered::Interrupted(Interruption::Input), .. } => Exit::BadInput,
             Self::Serve(error) if error.is_input() => Exit::BadInput,
             Self::Write { .. } if self.is_broken_pipe() => Exit::Done,

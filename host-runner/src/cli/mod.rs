@@ -15,9 +15,11 @@ mod init;
 mod inject;
 mod inputs;
 mod install;
+mod lock_file;
 mod manifests;
 mod module;
 mod preview;
+mod probe;
 mod problems;
 mod serve;
 mod serve_limits;
@@ -53,6 +55,7 @@ enum Command {
     Check(check::Arguments),
     Compile(Box<compile::Arguments>),
     Preview(preview::Arguments),
+    Probe(probe::Arguments),
     Init(init::Arguments),
     Serve(Box<serve::Arguments>),
     Manifests(manifests::Arguments),
@@ -100,6 +103,7 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Check(arguments) => check::run(&arguments, talk),
         Command::Compile(arguments) => compile::run(&arguments, talk),
         Command::Preview(arguments) => preview::run(&arguments, talk),
+        Command::Probe(arguments) => probe::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(*arguments, talk),
         Command::Manifests(arguments) => manifests::run(&arguments, talk),

@@ -21,7 +21,7 @@ use crate::fragments;
 use crate::problem::Diagnostic;
 use crate::yaml::{self, Locations};
 use folder::{File, files};
-pub use today::today;
+pub use today::{now, today};
 
 /// The documents of one folder, each valid by itself and all names between them resolved.
 #[derive(Debug)]

@@ -35,6 +35,18 @@ impl Date {
         Self { year: LAST_YEAR, month: 12, day: 31 }
     }
 
+    /// How many days lie between an earlier day and this one; none where the other is later.
+    pub fn days_since(self, earlier: Self) -> u32 {
+        self.number().saturating_sub(earlier.number())
+    }
+
+    /// The number of the day, from the first of year 1.
+    fn number(self) -> u32 {
+        let years = self.year.saturating_sub(1);
+        let months: u32 = (1..self.month).map(|month| month_days(self.year, month)).sum();
+        years * 365 + years / 4 - years / 100 + years / 400 + months + self.day
+    }
+
     /// Reads a day that stands in a document.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let text = node.text(problems)?;
@@ -119,6 +131,21 @@ mod tests {
             (u64::MAX, "9999-12-31"),
         ] {
             assert_eq!(Date::of_unix_seconds(seconds).to_string(), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn days_between_are_those_of_the_calendar() {
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        for (later, earlier, days) in [
+            ("2026-11-23", "2026-11-23", 0),
+            ("2026-01-01", "2025-12-31", 1),
+            ("2024-03-01", "2024-02-28", 2),
+            ("2100-03-01", "2100-02-28", 1),
+            ("2026-01-01", "1970-01-01", 20_454),
+            ("2025-12-31", "2026-01-01", 0),
+        ] {
+            assert_eq!(day(later).days_since(day(earlier)), days, "{later} {earlier}");
         }
     }
 

@@ -30,7 +30,10 @@ use serde_json::{Map, Value, json};
 
 pub use compile::Compiled;
 pub use date::{Date, NotADate};
-pub use facts::{Facts, Image, LOCK_FILE, Lock, MutatingWebhook, Namespace, PodSecurity, gather};
+pub use facts::{
+    Facts, Image, KUBEWARDEN_GROUP, LOCK_FILE, Lock, MutatingWebhook, Namespace, Observation, PodSecurity, ProbedKind,
+    Reading,
+};
 pub use member::{Engine, Member};
 pub use share::Share;
 pub use span::Span;

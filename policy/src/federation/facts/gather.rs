@@ -1,54 +1,119 @@
 //! From the objects of a cluster to its facts: what `fedcar probe` has listed, or what somebody has exported.
 //!
-//! Only what is judged is kept, so that a lock stays small and changes only where a verdict can.
+//! Only what is judged is kept, so that a large cluster takes little memory, and a lock stays small and changes only where
+//! a verdict can.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::kinds::{KUBEWARDEN_GROUP, ProbedKind};
 use crate::federation::version::Version;
 
-/// The group of Kubewarden's definitions, whose versions matter.
-const KUBEWARDEN_GROUP: &str = "policies.kubewarden.io";
+/// The properties by which a cluster says who it is (KEP-2149); others may say anything.
+const IDENTITY: [&str; 2] = ["cluster.clusterset.k8s.io", "clusterset.k8s.io"];
 
-/// Facts from the version of an API server and from the objects that it has; in the form of a member's `facts`.
-///
-/// `listed` are the kinds of which `objects` holds every one: of the others nothing is known. Kinds that say nothing
-/// about compatibility are passed over.
-pub fn gather(kubernetes: Option<&str>, listed: &[&str], objects: &[Value]) -> Value {
-    let of = |kind: &'static str| objects.iter().filter(move |object| object["kind"] == kind);
-    let has = |kind: &str| listed.contains(&kind);
-    let mut facts = Map::new();
-    let version = kubernetes.and_then(|text| text.parse::<Version>().ok());
-    facts.extend(version.map(|version| ("kubernetes".to_owned(), Value::from(version.to_string()))));
-    if has("Node") {
-        for (key, values) in nodes(of("Node")) {
-            facts.insert(key.to_owned(), Value::from(values));
+/// What was read of a cluster.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// The version of its API server, as it calls itself.
+    pub kubernetes: Option<String>,
+    /// The kinds of which every object was added: of the others nothing is known.
+    listed: BTreeSet<&'static str>,
+    objects: Vec<Value>,
+    /// How many pods there are in each namespace that have not ended.
+    pods: BTreeMap<String, u64>,
+}
+
+impl Observation {
+    /// Says that every object of a kind is added, also where there is none.
+    pub fn list(&mut self, kind: &'static ProbedKind) {
+        self.listed.insert(kind.name);
+    }
+
+    /// The same by the name of the kind; others are passed over.
+    pub fn list_named(&mut self, name: &str, api_version: Option<&str>) {
+        self.listed.extend(ProbedKind::named(name, api_version).map(|kind| kind.name));
+    }
+
+    /// Adds an object, and with it its kind. What says nothing about a cluster is passed over.
+    pub fn add(&mut self, mut object: Value) {
+        let api_version = object.get("apiVersion").and_then(Value::as_str);
+        let kind = object.get("kind").and_then(Value::as_str);
+        let Some(kind) = kind.and_then(|kind| ProbedKind::named(kind, api_version)) else { return };
+        self.list(kind);
+        match kind.name {
+            "Pod" => {
+                let ended = ["Succeeded", "Failed"].iter().any(|phase| *at(&object, "/status/phase") == *phase);
+                if let (Some(namespace), false) = (at(&object, "/metadata/namespace").as_str(), ended) {
+                    *self.pods.entry(namespace.to_owned()).or_default() += 1;
+                }
+                return;
+            }
+            "CustomResourceDefinition" if *at(&object, "/spec/group") != KUBEWARDEN_GROUP => return,
+            // A node lists the images that it holds.
+            "Node" => object["status"] = json!({"nodeInfo": at(&object, "/status/nodeInfo")}),
+            _ => {}
         }
+        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+            metadata.retain(|key, _| ["name", "namespace", "labels"].contains(&key.as_str()));
+        }
+        self.objects.push(object);
     }
-    if has("Namespace") {
-        let inside = by_namespace(objects);
-        let all = of("Namespace").filter_map(|own| Some((name(own)?.to_owned(), namespace(own, &has, &inside))));
-        facts.insert("namespaces".to_owned(), sorted(all.collect::<Map<_, _>>()));
+
+    /// Whether anything is known.
+    pub fn is_empty(&self) -> bool {
+        self.kubernetes.is_none() && self.listed.is_empty()
     }
-    let policies = ["ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"];
-    // A cluster has one generation of the kind or the other; one that is not installed is listed as having none.
-    if policies.iter().all(|kind| has(kind)) {
-        let mut all: Vec<Value> =
-            policies.iter().flat_map(|kind| of(kind).map(|policy| cluster_policy(kind, policy))).collect();
-        all.sort_by_key(|policy| policy["name"].to_string());
-        facts.insert("clusterNetworkPolicies".to_owned(), Value::from(all));
+
+    /// The facts, in the form of a member's `facts`.
+    pub fn facts(&self) -> Value {
+        let of = |kind: &'static str| self.objects.iter().filter(move |object| object["kind"] == kind);
+        let has = |kind: &str| self.listed.contains(kind);
+        let mut facts = Map::new();
+        let version = self.kubernetes.as_ref().and_then(|text| text.parse::<Version>().ok());
+        facts.extend(version.map(|version| ("kubernetes".to_owned(), Value::from(version.to_string()))));
+        if has("Node") {
+            for (key, values) in nodes(of("Node")) {
+                facts.insert(key.to_owned(), Value::from(values));
+            }
+        }
+        if has("Namespace") {
+            let inside = by_namespace(&self.objects);
+            let pods = |name: &str| has("Pod").then(|| self.pods.get(name).copied().unwrap_or_default());
+            let all = of("Namespace").filter_map(|own| {
+                let name = name(own)?;
+                Some((name.to_owned(), namespace(own, &has, &inside, pods(name))))
+            });
+            facts.insert("namespaces".to_owned(), sorted(all.collect::<Map<_, _>>()));
+        }
+        let policies = ["ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"];
+        // A cluster has one generation of the kind or the other; one that is not installed is listed as having none.
+        if policies.iter().all(|kind| has(kind)) {
+            let mut all: Vec<Value> =
+                policies.iter().flat_map(|kind| of(kind).map(|policy| cluster_policy(kind, policy))).collect();
+            all.sort_by_key(|policy| policy["name"].to_string());
+            facts.insert("clusterNetworkPolicies".to_owned(), Value::from(all));
+        }
+        if has("MutatingWebhookConfiguration") {
+            let mut all: Vec<Value> = of("MutatingWebhookConfiguration").flat_map(webhooks).collect();
+            all.sort_by_key(|webhook| webhook["configuration"].to_string());
+            facts.insert("mutatingWebhooks".to_owned(), Value::from(all));
+        }
+        if has("CustomResourceDefinition") {
+            let all = of("CustomResourceDefinition").filter_map(served);
+            facts.insert("customResources".to_owned(), sorted(all.collect::<Map<_, _>>()));
+        }
+        if let Some(version) = engine_version(of("PolicyServer")) {
+            facts.insert("engineVersion".to_owned(), Value::from(version));
+        }
+        if has("ClusterProperty") {
+            let known = of("ClusterProperty").filter(|one| name(one).is_some_and(|name| IDENTITY.contains(&name)));
+            let all = known.filter_map(|one| Some((name(one)?.to_owned(), at(one, "/spec/value").clone())));
+            facts.insert("clusterProperties".to_owned(), sorted(all.collect::<Map<_, _>>()));
+        }
+        sorted(facts)
     }
-    if has("MutatingWebhookConfiguration") {
-        let mut all: Vec<Value> = of("MutatingWebhookConfiguration").flat_map(webhooks).collect();
-        all.sort_by_key(|webhook| webhook["configuration"].to_string());
-        facts.insert("mutatingWebhooks".to_owned(), Value::from(all));
-    }
-    if has("CustomResourceDefinition") {
-        let all = of("CustomResourceDefinition").filter(|one| *at(one, "/spec/group") == KUBEWARDEN_GROUP);
-        facts.insert("customResources".to_owned(), sorted(all.filter_map(served).collect::<Map<_, _>>()));
-    }
-    sorted(facts)
 }
 
 /// The value in a place, or null.
@@ -97,7 +162,7 @@ fn by_namespace(objects: &[Value]) -> Inside<'_> {
     inside
 }
 
-fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>) -> Value {
+fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>, pods: Option<u64>) -> Value {
     let of = name(own).unwrap_or_default();
     let inside = |kind| inside.get(&(of, kind)).into_iter().flatten().copied();
     let named = |object: &Value, parts: &[(&str, &Value)]| {
@@ -113,10 +178,7 @@ fn namespace(own: &Value, has: &impl Fn(&str) -> bool, inside: &Inside<'_>) -> V
     let mut namespace = Map::new();
     let labels = own["metadata"].get("labels").cloned().unwrap_or_else(|| json!({}));
     namespace.insert("labels".to_owned(), labels);
-    if has("Pod") {
-        let ended = |pod: &&Value| ["Succeeded", "Failed"].iter().any(|phase| *at(pod, "/status/phase") == *phase);
-        namespace.insert("pods".to_owned(), Value::from(inside("Pod").filter(|pod| !ended(pod)).count()));
-    }
+    namespace.extend(pods.map(|pods| ("pods".to_owned(), Value::from(pods))));
     if has("ResourceQuota") {
         // What the quota controller goes by is the status, which follows the spec.
         let quota = |quota: &Value| {
@@ -193,4 +255,16 @@ fn served(definition: &Value) -> Option<(String, Value)> {
     let served: BTreeSet<&str> =
         versions.filter(|version| version["served"] == true).filter_map(|version| version["name"].as_str()).collect();
     Some((name(definition)?.to_owned(), json!(served)))
+}
+
+/// The oldest version of the policy servers, by the tags of their images; unknown where one has none that says it.
+fn engine_version<'v>(servers: impl Iterator<Item = &'v Value>) -> Option<String> {
+    let tag = |server: &Value| {
+        let image = at(server, "/spec/image").as_str()?;
+        let (_, tag) = image.split('@').next()?.rsplit_once(':')?;
+        let text = tag.strip_prefix('v').unwrap_or(tag).to_owned();
+        Some((text.parse::<Version>().ok()?, text))
+    };
+    let all: Option<Vec<_>> = servers.map(tag).collect();
+    all?.into_iter().min().map(|(_, text)| text)
 }

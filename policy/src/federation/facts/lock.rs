@@ -126,6 +126,34 @@ impl Lock {
         }
     }
 
+    /// Puts what was found out about a member now in place of what was known, and tells what of it cannot be read: that
+    /// stays unknown, which is better than to lose the rest.
+    ///
+    /// Where nothing else has changed `taken` stays too, so that a lock changes only where a verdict can.
+    pub fn renew_facts(&mut self, member: &str, mut found: Value, taken: &str) -> Vec<Problem> {
+        let mut unread = Vec::new();
+        let mut facts = loop {
+            let mut problems = Problems::default();
+            let facts = Facts::read(&Node::root(&found), &mut problems).unwrap_or_default();
+            if problems.is_empty() {
+                break facts;
+            }
+            for problem in problems.into_vec() {
+                leave_out(&mut found, &problem.pointer);
+                unread.push(problem);
+            }
+        };
+        let mut known = self.members.get(member).map(|facts| facts.written.clone()).unwrap_or_default();
+        known.shift_remove("taken");
+        if known != facts.written {
+            facts.taken = Some(taken.to_owned());
+            facts.written.insert("taken".to_owned(), Value::from(taken));
+            facts.written.sort_keys();
+            self.members.insert(member.to_owned(), facts);
+        }
+        unread
+    }
+
     /// Leaves out the members that are not among these.
     pub fn retain_members(&mut self, keep: impl Fn(&str) -> bool) {
         self.members.retain(|name, _| keep(name));
@@ -139,6 +167,20 @@ impl Lock {
     /// Puts what a reference stands for in place of what it stood for.
     pub fn set_image(&mut self, reference: impl Into<String>, image: Image) {
         self.images.insert(reference.into(), image);
+    }
+}
+
+/// Takes the fact away that a place is in. A namespace itself stays: one that is not listed would not exist.
+fn leave_out(facts: &mut Value, pointer: &str) {
+    let depth = if pointer.starts_with("/namespaces/") { 3 } else { 1 };
+    let end = pointer.match_indices('/').map(|(at, _)| at).nth(depth).unwrap_or(pointer.len());
+    let fact = pointer.get(..end).unwrap_or(pointer);
+    let Some((parent, key)) = fact.rsplit_once('/') else {
+        *facts = json!({});
+        return;
+    };
+    if let Some(Value::Object(parent)) = facts.pointer_mut(parent) {
+        parent.shift_remove(key);
     }
 }
 

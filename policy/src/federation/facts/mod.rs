@@ -7,6 +7,7 @@
 mod cidr;
 mod cluster_network_policy;
 mod gather;
+mod kinds;
 mod lock;
 mod namespace;
 mod network_policy;
@@ -18,14 +19,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 pub(super) use self::cluster_network_policy::{Action, ClusterNetworkPolicy, ClusterPeer, ClusterRule, Tier};
-pub use self::gather::gather;
+pub use self::gather::Observation;
+pub use self::kinds::{KUBEWARDEN_GROUP, ProbedKind, Reading};
 pub use self::lock::{Image, LOCK_FILE, Lock};
 pub use self::namespace::Namespace;
 pub(super) use self::namespace::{Limit, LimitRange, LimitType, Quota, Scope};
 pub(super) use self::network_policy::{Block, Direction, NetworkPolicy, Peer, Port, Ports, Protocol};
 pub(super) use self::quantities::Amounts;
 pub use self::webhook::MutatingWebhook;
-use super::member::texts;
+use super::member::{Engine, texts};
 use super::version::Version;
 use crate::read::{Fields, Node, Problems};
 use crate::schema::Schema;
@@ -55,6 +57,8 @@ pub struct Facts {
     pub mutating_webhooks: Option<Vec<MutatingWebhook>>,
     /// Versions that are served of custom resources, by the name of their definition.
     pub custom_resources: Option<BTreeMap<String, Vec<String>>>,
+    /// By which names the cluster knows itself, where somebody has told it: ClusterProperties of `about.k8s.io`.
+    pub cluster_properties: Option<BTreeMap<String, String>>,
     pub(super) cluster_network_policies: Option<Vec<ClusterNetworkPolicy>>,
     written: Map<String, Value>,
 }
@@ -123,6 +127,26 @@ impl Facts {
         self.feature_gates.iter().any(|gate| gate == name)
     }
 
+    /// What nobody has said that a probe could find out, by the keys of facts.
+    ///
+    /// A key of namespaces counts where any of them lacks it. Of the engine's version only Kubewarden's is a fact.
+    pub fn unknown(&self, engine: Engine) -> Vec<&'static str> {
+        const NODES: [&str; 3] = ["architectures", "kubelets", "operatingSystems"];
+        const OBJECTS: [&str; 4] = ["clusterNetworkPolicies", "kubernetes", "mutatingWebhooks", "namespaces"];
+        const KUBEWARDEN: [&str; 2] = ["customResources", "engineVersion"];
+        const IN_NAMESPACES: [&str; 5] = ["labels", "limitRanges", "networkPolicies", "pods", "resourceQuotas"];
+        let said = |key: &str| self.written.get(key);
+        let no_nodes = |key: &&str| said(key).and_then(Value::as_array).is_none_or(Vec::is_empty);
+        let namespaces = said("namespaces").and_then(Value::as_object);
+        let lacking = |key: &&str| namespaces.is_some_and(|all| all.values().any(|one| one.get(key).is_none()));
+        let of_engine = KUBEWARDEN.into_iter().filter(|_| engine == Engine::Kubewarden);
+        let unsaid = OBJECTS.into_iter().chain(of_engine).filter(|key| said(key).is_none());
+        let nodes = NODES.into_iter().filter(no_nodes);
+        let mut unknown: Vec<_> = unsaid.chain(nodes).chain(IN_NAMESPACES.into_iter().filter(lacking)).collect();
+        unknown.sort_unstable();
+        unknown
+    }
+
     /// The facts as they stand in a document or a lock, with sorted keys.
     pub fn to_value(&self) -> Value {
         Value::Object(self.written.clone())
@@ -161,6 +185,7 @@ impl Facts {
             ("clusterNetworkPolicies", Schema::list_of(Schema::any())),
             ("mutatingWebhooks", Schema::list_of(Schema::any())),
             ("customResources", Schema::map_of(Schema::list_of(Schema::filled()))),
+            ("clusterProperties", Schema::map_of(Schema::filled())),
         ])
     }
 
@@ -208,6 +233,11 @@ impl Facts {
         self.custom_resources = fields.optional("customResources").and_then(|node| {
             let entries = node.entries(problems)?;
             Some(entries.into_iter().map(|(name, node)| (name.to_owned(), texts(&node, problems))).collect())
+        });
+        self.cluster_properties = fields.optional("clusterProperties").and_then(|node| {
+            let entries = node.entries(problems)?;
+            let read = |(name, node): (&str, Node<'_>)| Some((name.to_owned(), node.filled_text(problems)?.to_owned()));
+            Some(entries.into_iter().filter_map(read).collect())
         });
     }
 }

@@ -181,27 +181,30 @@ fn the_objects_of_a_cluster_become_facts() {
         json!({"kind": "CustomResourceDefinition", "metadata": {"name": "clusteradmissionpolicies.policies.kubewarden.io"},
                "spec": {"group": "policies.kubewarden.io", "versions": [{"name": "v1", "served": true}, {"name": "v1alpha2", "served": false}]}}),
         json!({"kind": "CustomResourceDefinition", "metadata": {"name": "others.example"}, "spec": {"group": "example"}}),
+        json!({"kind": "PolicyServer", "metadata": {"name": "a"}, "spec": {"image": "registry.example:5000/policy-server:v1.36.0"}}),
+        json!({"kind": "PolicyServer", "metadata": {"name": "b"}, "spec": {"image": "policy-server:v1.9.2@sha256:00"}}),
+        json!({"kind": "ClusterProperty", "metadata": {"name": "cluster.clusterset.k8s.io"}, "spec": {"value": "eu-1"}}),
+        json!({"kind": "ClusterProperty", "metadata": {"name": "motd.example"}, "spec": {"value": "hello"}}),
+        // A kind of the same name that is another one.
+        json!({"apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy", "metadata": {"name": "c", "namespace": "bank"}, "spec": {}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "bank"}}),
     ];
-    let listed = [
-        "Node",
-        "Namespace",
-        "Pod",
-        "ResourceQuota",
-        "NetworkPolicy",
-        "ClusterNetworkPolicy",
-        "AdminNetworkPolicy",
-        "BaselineAdminNetworkPolicy",
-        "MutatingWebhookConfiguration",
-        "CustomResourceDefinition",
-    ];
-    let gathered = gather(Some("v1.32.1+k3s1"), &listed, &objects);
+    let mut observation = Observation::default();
+    observation.kubernetes = Some("v1.32.1+k3s1".to_owned());
+    for kind in ["ClusterNetworkPolicy", "BaselineAdminNetworkPolicy"] {
+        observation.list(ProbedKind::ALL.iter().find(|one| one.name == kind).unwrap());
+    }
+    objects.into_iter().for_each(|object| observation.add(object));
+    let gathered = observation.facts();
     assert_eq!(
         gathered,
         json!({
             "architectures": ["amd64", "arm64"],
             "clusterNetworkPolicies": [{"name": "block", "tier": "Admin", "priority": 5, "subject": {"namespaces": {}},
                 "egress": [{"action": "Deny", "to": [{"networks": ["10.0.0.0/8"]}]}]}],
+            "clusterProperties": {"cluster.clusterset.k8s.io": "eu-1"},
             "customResources": {"clusteradmissionpolicies.policies.kubewarden.io": ["v1"]},
+            "engineVersion": "1.9.2",
             "kubelets": ["1.31"],
             "kubernetes": "1.32",
             "mutatingWebhooks": [
@@ -220,9 +223,83 @@ fn the_objects_of_a_cluster_become_facts() {
         })
     );
     let read = facts(&gathered);
+    assert_eq!(read.unknown(Engine::Kubewarden), ["limitRanges"]);
     // Nobody listed limit ranges, so nothing is known of them; of quotas it is known that `bank` has none.
     let namespaces = read.namespaces.unwrap();
     assert!(namespaces["bank"].limit_ranges.is_none());
     assert!(namespaces["bank"].quotas.as_ref().unwrap().is_empty());
-    assert_eq!(gather(None, &[], &objects), json!({}));
+    assert_eq!(Observation::default().facts(), json!({}));
+}
+
+#[test]
+fn what_no_tag_says_is_no_version() {
+    let version = |images: &[&str]| {
+        let mut observation = Observation::default();
+        for image in images {
+            observation.add(json!({"kind": "PolicyServer", "metadata": {"name": "a"}, "spec": {"image": image}}));
+        }
+        observation.facts().get("engineVersion").cloned()
+    };
+    assert_eq!(version(&["x/policy-server:v1.9.0", "x/policy-server:1.10.0"]), Some(json!("1.9.0")));
+    for images in [&[][..], &["x/policy-server:latest"], &["x:5000/policy-server"], &["x:v1.9.0", "x@sha256:00"]] {
+        assert_eq!(version(images), None, "{images:?}");
+    }
+}
+
+#[test]
+fn what_is_unknown_is_what_a_probe_could_tell() {
+    let unknown = |value: Value, engine| facts(&value).unknown(engine);
+    let of_all = ["architectures", "clusterNetworkPolicies"];
+    assert_eq!(unknown(json!({}), Engine::HostRunner)[..2], of_all);
+    let known = json!({
+        "kubernetes": "1.33", "kubelets": [], "architectures": ["amd64"], "operatingSystems": ["linux"],
+        "clusterNetworkPolicies": [], "mutatingWebhooks": [], "namespaces": {"a": {"labels": {}, "pods": 1},
+        "b": {"labels": {}, "limitRanges": [], "networkPolicies": [], "pods": 1, "resourceQuotas": []}},
+    });
+    let expected = ["kubelets", "limitRanges", "networkPolicies", "resourceQuotas"];
+    assert_eq!(unknown(known.clone(), Engine::HostRunner), expected);
+    assert_eq!(unknown(known, Engine::Kubewarden)[..2], ["customResources", "engineVersion"]);
+}
+
+#[test]
+fn a_lock_is_renewed_only_where_the_facts_are_others() {
+    let mut lock = Lock::default();
+    let (first, later) = ("2026-09-01T10:00:00Z", "2026-10-01T10:00:00Z");
+    let found = json!({"kubernetes": "1.33", "kubelets": ["1.33"]});
+    assert_eq!(lock.renew_facts("eu-1", found.clone(), first), []);
+    let before = lock.clone();
+    lock.renew_facts("eu-1", found, later);
+    assert_eq!(lock, before);
+    lock.renew_facts("eu-1", json!({"kubernetes": "1.34"}), later);
+    assert_eq!(lock.facts("eu-1").unwrap().to_value(), json!({"kubernetes": "1.34", "taken": later}));
+    assert_eq!(Lock::read(&lock.to_value()), Ok(lock.clone()));
+    lock.renew_facts("us-1", json!({}), later);
+    assert!(lock.facts("us-1").is_none(), "nothing is known");
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_loses_nothing_else() {
+    let mut lock = Lock::default();
+    let unread = lock.renew_facts(
+        "eu-1",
+        json!({
+            "kubernetes": "1.33",
+            "clusterNetworkPolicies": [{"name": "a", "tier": "Other", "subject": {"namespaces": {}}}],
+            "namespaces": {
+                "shop": {"labels": {}, "networkPolicies": [{"name": "n", "ingress": [{"from": [{}]}]}], "pods": 1},
+                "bank": {"labels": {}, "networkPolicies": [], "pods": 2},
+            },
+        }),
+        "2026-09-01T10:00:00Z",
+    );
+    let pointers: Vec<&str> = unread.iter().map(|problem| problem.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/namespaces/shop/networkPolicies/0/ingress/0/from/0", "/clusterNetworkPolicies/0/tier"]);
+    assert_eq!(
+        lock.facts("eu-1").unwrap().to_value(),
+        json!({
+            "kubernetes": "1.33",
+            "namespaces": {"bank": {"labels": {}, "networkPolicies": [], "pods": 2}, "shop": {"labels": {}, "pods": 1}},
+            "taken": "2026-09-01T10:00:00Z",
+        })
+    );
 }
