@@ -93,7 +93,7 @@ struct MemberSummary<'s> {
 
 /// What came of looking at a member.
 #[derive(Default)]
-struct Look {
+struct Outcome {
     changed: bool,
     error: Option<String>,
     notes: Vec<String>,
@@ -109,16 +109,16 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     }
     let mut lock = loaded.lock().clone();
     lock.retain_members(|name| loaded.federation().members().any(|member| member.name == name));
-    let looks = if arguments.objects.is_empty() {
+    let outcomes = if arguments.objects.is_empty() {
         clusters(arguments, &members, &mut lock, talk)?
     } else {
         files(arguments, &members, &mut lock)?
     };
-    for (name, look) in &looks {
-        for note in &look.notes {
+    for (name, outcome) in &outcomes {
+        for note in &outcome.notes {
             talk.note(format_args!("{name}: {note}"));
         }
-        if let Some(error) = &look.error {
+        if let Some(error) = &outcome.error {
             let stays = match lock.facts(name).and_then(|facts| facts.taken.as_ref()) {
                 Some(taken) => format!("what was found on {taken} stays"),
                 None => "nothing is known from it".to_owned(),
@@ -131,10 +131,10 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
         Fate::Written => documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?,
         Fate::Unchanged | Fate::Different => loaded,
     };
-    show(arguments, &shown, &names, Some((fate, &looks)))?;
+    show(arguments, &shown, &names, Some((fate, &outcomes)))?;
     twins(&shown, talk);
     talk.note(format_args!("{}: {}", arguments.documents.join(LOCK_FILE).display(), fate.word()));
-    Ok(looks.values().filter_map(|look| look.exit).fold(fate.exit(), Ord::max))
+    Ok(outcomes.values().filter_map(|outcome| outcome.exit).fold(fate.exit(), Ord::max))
 }
 
 impl Arguments {
@@ -164,24 +164,24 @@ fn clusters(
     members: &[&Member],
     lock: &mut Lock,
     talk: Talk,
-) -> Result<BTreeMap<String, Look>, Failure> {
-    let mut looks = BTreeMap::new();
+) -> Result<BTreeMap<String, Outcome>, Failure> {
+    let mut outcomes = BTreeMap::new();
     let mut targets = Vec::new();
     for member in members {
         if let Some(context) = &member.context {
             targets.push((member.name.as_str(), context.as_str()));
         } else {
             let missing = "the Federation names no `kubeconfig.context` for it".to_owned();
-            let look = if arguments.cluster.is_empty() {
-                Look { notes: vec![format!("{missing}, so nobody is asked")], ..Look::default() }
+            let outcome = if arguments.cluster.is_empty() {
+                Outcome { notes: vec![format!("{missing}, so nobody is asked")], ..Outcome::default() }
             } else {
-                Look { error: Some(missing), exit: Some(Exit::BadInput), ..Look::default() }
+                Outcome { error: Some(missing), exit: Some(Exit::BadInput), ..Outcome::default() }
             };
-            looks.insert(member.name.clone(), look);
+            outcomes.insert(member.name.clone(), outcome);
         }
     }
     if targets.is_empty() {
-        return Ok(looks);
+        return Ok(outcomes);
     }
     let contexts = Contexts::read(arguments.kubeconfig.as_deref())?;
     let names: Vec<&str> = targets.iter().map(|(_, context)| *context).collect();
@@ -198,17 +198,17 @@ fn clusters(
     runtime.shutdown_background();
     let taken = documents::now();
     for ((name, _), seen) in targets.iter().zip(seen) {
-        let look = match seen {
+        let outcome = match seen {
             Ok(Seen { observation, notes }) => renew(lock, name, &observation, notes, &taken),
-            Err(error) => Look { error: Some(error.to_string()), exit: Some(Exit::BadInput), ..Look::default() },
+            Err(error) => Outcome { error: Some(error.to_string()), exit: Some(Exit::BadInput), ..Outcome::default() },
         };
-        looks.insert((*name).to_owned(), look);
+        outcomes.insert((*name).to_owned(), outcome);
     }
-    Ok(looks)
+    Ok(outcomes)
 }
 
 /// The facts of one member from files.
-fn files(arguments: &Arguments, members: &[&Member], lock: &mut Lock) -> Result<BTreeMap<String, Look>, Failure> {
+fn files(arguments: &Arguments, members: &[&Member], lock: &mut Lock) -> Result<BTreeMap<String, Outcome>, Failure> {
     let [member] = members else {
         return Err(Failure::Usage("`--objects` is about one member: expected one `--cluster`".to_owned()));
     };
@@ -235,8 +235,8 @@ fn files(arguments: &Arguments, members: &[&Member], lock: &mut Lock) -> Result<
             "expected what `kubectl get … -A -o json` prints, found nothing that says anything about a cluster";
         return Err(Failure::Problems(vec![Diagnostic::of_file(arguments.objects.join(", "), message)]));
     }
-    let look = renew(lock, &member.name, &observation, Vec::new(), &documents::now());
-    Ok(BTreeMap::from([(member.name.clone(), look)]))
+    let outcome = renew(lock, &member.name, &observation, Vec::new(), &documents::now());
+    Ok(BTreeMap::from([(member.name.clone(), outcome)]))
 }
 
 fn take(observation: &mut Observation, document: &mut serde_json::Value, file: &str, line: u32) -> Result<(), Failure> {
@@ -246,13 +246,13 @@ fn take(observation: &mut Observation, document: &mut serde_json::Value, file: &
     })
 }
 
-fn renew(lock: &mut Lock, name: &str, observation: &Observation, mut notes: Vec<String>, taken: &str) -> Look {
+fn renew(lock: &mut Lock, name: &str, observation: &Observation, mut notes: Vec<String>, taken: &str) -> Outcome {
     let before = lock.facts(name).cloned();
     let unread = lock.renew_facts(name, observation.facts(), taken);
     notes.extend(
         unread.iter().map(|problem| format!("{}: {}, and stays unknown", dotted(&problem.pointer), problem.message)),
     );
-    Look { changed: before.as_ref() != lock.facts(name), notes, ..Look::default() }
+    Outcome { changed: before.as_ref() != lock.facts(name), notes, ..Outcome::default() }
 }
 
 /// Two members that are one cluster count everything twice.
@@ -274,13 +274,13 @@ fn show(
     arguments: &Arguments,
     loaded: &Loaded,
     names: &[String],
-    probed: Option<(Fate, &BTreeMap<String, Look>)>,
+    probed: Option<(Fate, &BTreeMap<String, Outcome>)>,
 ) -> Result<(), Failure> {
     let members = loaded.federation().members().filter(|member| names.contains(&member.name));
     let summary = Summary {
         lock: arguments.documents.join(LOCK_FILE).display().to_string(),
         status: probed.map(|(fate, _)| fate.word()),
-        members: members.map(|member| MemberSummary::of(member, probed.map(|(_, looks)| looks))).collect(),
+        members: members.map(|member| MemberSummary::of(member, probed.map(|(_, outcomes)| outcomes))).collect(),
     };
     let mut stdout = io::stdout().lock();
     let written = match arguments.output {
@@ -308,15 +308,15 @@ fn row(member: &MemberSummary<'_>) -> [String; 7] {
 }
 
 impl<'s> MemberSummary<'s> {
-    fn of(member: &'s Member, looks: Option<&'s BTreeMap<String, Look>>) -> Self {
+    fn of(member: &'s Member, outcomes: Option<&'s BTreeMap<String, Outcome>>) -> Self {
         let facts = &member.facts;
-        let look = looks.and_then(|looks| looks.get(&member.name));
+        let outcome = outcomes.and_then(|outcomes| outcomes.get(&member.name));
         let day = facts.taken.as_deref().and_then(|taken| taken.get(..10)?.parse::<Date>().ok());
         Self {
             name: &member.name,
-            status: look.map(Look::word),
-            error: look.and_then(|look| look.error.as_deref()),
-            notes: look.map(|look| look.notes.as_slice()).unwrap_or_default(),
+            status: outcome.map(Outcome::word),
+            error: outcome.and_then(|outcome| outcome.error.as_deref()),
+            notes: outcome.map(|outcome| outcome.notes.as_slice()).unwrap_or_default(),
             taken: facts.taken.as_deref(),
             age_days: day.map(|day| documents::today().days_since(day)),
             kubernetes: facts.kubernetes.map(|version| version.to_string()),
@@ -327,7 +327,7 @@ impl<'s> MemberSummary<'s> {
     }
 }
 
-impl Look {
+impl Outcome {
     fn word(&self) -> &'static str {
         match (&self.error, self.changed) {
             (Some(_), _) => "failed",

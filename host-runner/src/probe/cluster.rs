@@ -6,6 +6,8 @@ use std::io;
 use std::time::Duration;
 
 use fedcar_policy::federation::{KUBEWARDEN_GROUP, Observation, ProbedKind, Reading};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResourceList};
+use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::Client;
 use kube::api::ListParams;
 use kube::client::AuthError;
@@ -56,8 +58,8 @@ pub(crate) enum Unseen {
 struct Page {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default)]
-    items: Vec<Value>,
+    /// Absent or null where there are none.
+    items: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -77,8 +79,8 @@ type Served = BTreeMap<String, BTreeSet<String>>;
 pub(crate) async fn look(client: Client, patience: Duration) -> Result<Seen, Unseen> {
     let mut look = Look { client, patience, groups: BTreeMap::new(), notes: Vec::new() };
     let mut observation = Observation::default();
-    match look.get("/version").await? {
-        Answer::Given(version) => observation.kubernetes = version["gitVersion"].as_str().map(str::to_owned),
+    match look.get::<Info>("/version").await? {
+        Answer::Given(version) => observation.kubernetes = Some(version.git_version),
         refused => look.note(&refused, "the version of the API server"),
     }
     for kind in &ProbedKind::ALL {
@@ -112,6 +114,10 @@ impl Look {
         let having: Vec<&String> =
             served.iter().filter(|(_, plurals)| plurals.contains(kind.plural)).map(|(version, _)| version).collect();
         if having.is_empty() {
+            if kind.group.is_empty() {
+                let why = format!("what answers is no API server, as it serves no {}", kind.plural);
+                return Err(Unseen::Unreachable(Some(why)));
+            }
             observation.list(kind);
             return Ok(());
         }
@@ -125,25 +131,29 @@ impl Look {
             "" => (format!("/api/{version}/{}", kind.plural), (*version).to_owned()),
             group => (format!("/apis/{group}/{version}/{}", kind.plural), format!("{group}/{version}")),
         };
-        let mut next = None;
+        let mut page = match self.page(kind, &path, None).await? {
+            Answer::Given(page) => page,
+            refused => {
+                self.note(&refused, kind.plural);
+                return Ok(());
+            }
+        };
         loop {
-            let page = match self.page(kind, &path, next.take()).await? {
-                Answer::Given(page) => page,
-                refused => {
-                    self.note(&refused, kind.plural);
-                    return Ok(());
-                }
-            };
-            for mut item in page.items {
+            for mut item in page.items.into_iter().flatten() {
                 // Items of a list carry neither, and those of metadata carry those of metadata.
-                item["apiVersion"] = Value::from(api_version.as_str());
-                item["kind"] = Value::from(kind.name);
+                if let Value::Object(fields) = &mut item {
+                    fields.insert("apiVersion".to_owned(), Value::from(api_version.as_str()));
+                    fields.insert("kind".to_owned(), Value::from(kind.name));
+                }
                 observation.add(item);
             }
-            next = page.metadata.more.filter(|more| !more.is_empty());
-            if next.is_none() {
-                break;
-            }
+            let Some(more) = page.metadata.more.filter(|more| !more.is_empty()) else { break };
+            page = match self.page(kind, &path, Some(more)).await? {
+                Answer::Given(page) => page,
+                Answer::Forbidden | Answer::NotFound => {
+                    return Err(Unseen::Unreachable(Some(format!("its list of {} has no end", kind.plural))));
+                }
+            };
         }
         observation.list(kind);
         Ok(())
@@ -181,11 +191,10 @@ impl Look {
     async fn discover(&mut self, group: &'static str) -> Result<Option<Served>, Unseen> {
         let versions = match group {
             "" => vec![("/api/v1".to_owned(), "v1".to_owned())],
-            group => match self.get(&format!("/apis/{group}")).await? {
+            group => match self.get::<APIGroup>(&format!("/apis/{group}")).await? {
                 Answer::Given(found) => {
-                    let all = found["versions"].as_array().into_iter().flatten();
-                    let names = all.filter_map(|one| Some(one["version"].as_str()?.to_owned()));
-                    names.map(|version| (format!("/apis/{group}/{version}"), version)).collect()
+                    let all = found.versions.into_iter().map(|one| one.version);
+                    all.map(|version| (format!("/apis/{group}/{version}"), version)).collect()
                 }
                 Answer::NotFound => Vec::new(),
                 Answer::Forbidden => {
@@ -196,8 +205,8 @@ impl Look {
         };
         let mut served = Served::new();
         for (path, version) in versions {
-            let resources = match self.get(&path).await? {
-                Answer::Given(resources) => resources,
+            let found = match self.get::<APIResourceList>(&path).await? {
+                Answer::Given(found) => found,
                 // A version that went away meanwhile.
                 Answer::NotFound => continue,
                 Answer::Forbidden => {
@@ -205,9 +214,9 @@ impl Look {
                     return Ok(None);
                 }
             };
-            let names = resources["resources"].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str());
+            let names = found.resources.into_iter().map(|one| one.name);
             // With a slash it is a part of another one, such as `pods/log`.
-            served.insert(version, names.filter(|name| !name.contains('/')).map(str::to_owned).collect());
+            served.insert(version, names.filter(|name| !name.contains('/')).collect());
         }
         Ok(Some(served))
     }
@@ -236,7 +245,7 @@ impl Look {
         self.ask(request).await
     }
 
-    async fn get(&self, path: &str) -> Result<Answer<Value>, Unseen> {
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Unseen> {
         self.ask(hyper::Request::get(path).body(Vec::new())).await
     }
 

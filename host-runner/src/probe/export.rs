@@ -27,9 +27,9 @@ pub(crate) fn add(observation: &mut Observation, mut document: Value) -> Result<
         return Err(Incomplete { kind: kind.to_owned() });
     }
     let api_version = document.get("apiVersion").cloned();
-    // The items of such a list say of themselves what they are nowhere.
+    observation.list_named(of.as_str().unwrap_or_default(), api_version.as_ref().and_then(Value::as_str));
+    // The items of such a list say nowhere what they are.
     if let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
-        observation.list_named(of.as_str().unwrap_or_default(), api_version.as_ref().and_then(Value::as_str));
         for mut item in items {
             if let Value::Object(fields) = &mut item {
                 fields.insert("kind".to_owned(), of.clone());

@@ -52,7 +52,11 @@ impl Observation {
             }
             "CustomResourceDefinition" if *at(&object, "/spec/group") != KUBEWARDEN_GROUP => return,
             // A node lists the images that it holds.
-            "Node" => object["status"] = json!({"nodeInfo": at(&object, "/status/nodeInfo")}),
+            "Node" => {
+                if let Some(Value::Object(status)) = object.get_mut("status") {
+                    status.retain(|key, _| key == "nodeInfo");
+                }
+            }
             _ => {}
         }
         if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
@@ -72,6 +76,8 @@ impl Observation {
         let has = |kind: &str| self.listed.contains(kind);
         let mut facts = Map::new();
         let version = self.kubernetes.as_ref().and_then(|text| text.parse::<Version>().ok());
+        // What a build calls itself that was not told its version: v0.0.0-master.
+        let version = version.filter(|version| version.to_string() != "0.0");
         facts.extend(version.map(|version| ("kubernetes".to_owned(), Value::from(version.to_string()))));
         if has("Node") {
             for (key, values) in nodes(of("Node")) {

@@ -57,7 +57,7 @@ pub struct Facts {
     pub mutating_webhooks: Option<Vec<MutatingWebhook>>,
     /// Versions that are served of custom resources, by the name of their definition.
     pub custom_resources: Option<BTreeMap<String, Vec<String>>>,
-    /// By which names the cluster knows itself, where somebody has told it: ClusterProperties of `about.k8s.io`.
+    /// By which names the cluster knows itself, where somebody has told it: each `ClusterProperty` of `about.k8s.io`.
     pub cluster_properties: Option<BTreeMap<String, String>>,
     pub(super) cluster_network_policies: Option<Vec<ClusterNetworkPolicy>>,
     written: Map<String, Value>,

@@ -229,6 +229,9 @@ fn the_objects_of_a_cluster_become_facts() {
     assert!(namespaces["bank"].limit_ranges.is_none());
     assert!(namespaces["bank"].quotas.as_ref().unwrap().is_empty());
     assert_eq!(Observation::default().facts(), json!({}));
+    let mut unversioned = Observation::default();
+    unversioned.kubernetes = Some("v0.0.0-master+$Format:%H$".to_owned());
+    assert_eq!(unversioned.facts(), json!({}));
 }
 
 #[test]
