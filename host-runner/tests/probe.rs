@@ -127,7 +127,7 @@ fn answer(stream: &TcpStream, told: &Mutex<Vec<String>>) {
     let path = recorded().join("answers").join(path.trim_start_matches('/'));
     let page = query.split('&').find_map(|pair| pair.strip_prefix("continue="));
     if page == Some("hang") {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_secs(45));
     }
     let read = |end: &str| fs::read(PathBuf::from(format!("{}{end}", path.display()))).ok();
     let page = page.map_or_else(|| ".json".to_owned(), |page| format!(".{page}.json"));
