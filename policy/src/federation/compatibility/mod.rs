@@ -9,6 +9,7 @@ mod candidate;
 mod connections;
 mod engine;
 mod flow;
+mod images;
 mod network;
 mod nodes;
 mod outcome;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use self::alignment::{Alignment, Intent, VersionPart, Window, align};
 use self::candidate::Candidate;
+pub use self::images::images;
 use self::outcome::Outcomes;
 pub use self::outcome::{Finding, Verdict};
 use self::rules::Judge;

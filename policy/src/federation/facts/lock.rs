@@ -168,6 +168,13 @@ impl Lock {
     pub fn set_image(&mut self, reference: impl Into<String>, image: Image) {
         self.images.insert(reference.into(), image);
     }
+
+    /// Leaves out the images whose references are not among these, and names them.
+    pub fn retain_images(&mut self, keep: impl Fn(&str) -> bool) -> Vec<String> {
+        let dropped: Vec<String> = self.images.keys().filter(|name| !keep(name)).cloned().collect();
+        self.images.retain(|name, _| keep(name));
+        dropped
+    }
 }
 
 /// Takes the fact away that a place is in. A namespace itself stays: one that is not listed would not exist.

@@ -132,6 +132,7 @@ fn a_lock_is_written_as_it_was_read() {
         )
     );
     assert_eq!(Lock::read(&written), Ok(lock.clone()));
+    assert_eq!(lock.clone().retain_images(|image| image != "registry.example/agent:1"), ["registry.example/agent:1"]);
     assert_eq!(lock.facts("us-1").unwrap().kubernetes, Some("1.33".parse().unwrap()));
 
     let mut edited = written;

@@ -177,6 +177,27 @@ fn three_clusters_that_differ_each_get_their_verdict() {
 }
 
 #[test]
+fn images_are_those_that_are_known_before_there_is_a_pod() {
+    let spec = json!({
+        "version": "2",
+        "overrides": [{"name": "tag", "annotation": "a.example/tag", "type": "string", "default": "9"}],
+        "inject": {"containers": [
+            {"name": "a", "image": "${vars.otlp}/a:${sidecar.version}"},
+            {"name": "b", "image": "b.example/b:${overrides.tag}"},
+            {"name": "c", "image": "c.example/c:${pod.metadata.labels.?track.orValue('x')}"},
+            {"name": "d", "when": "${pod.spec.hostNetwork}", "image": "d.example/d:1"},
+        ]},
+        "rollout": {"salt": "s", "percent": 20, "previous": {
+            "version": "1", "inject": {"containers": [{"name": "a", "image": "a.example/old:${sidecar.version}"}]},
+        }},
+    });
+    let root = json!({"members": [{"name": "eu-1", "engine": "host-runner"}], "variables": {"otlp": "r.example:5000"}});
+    let found: Vec<String> = images(&compiled(&spec, &root)).unwrap().into_iter().collect();
+    assert_eq!(found, ["a.example/old:1", "b.example/b:9", "d.example/d:1", "r.example:5000/a:2"]);
+    assert!(images(&json!({})).is_err());
+}
+
+#[test]
 fn rules_are_words_and_say_where_they_come_from() {
     for (index, rule) in RULES.iter().enumerate() {
         assert!(rule.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.code);
