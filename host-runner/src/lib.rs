@@ -16,5 +16,6 @@ mod output;
 mod preview;
 mod probe;
 pub mod problem;
+mod registry;
 pub mod telemetry;
 pub mod yaml;

@@ -20,7 +20,9 @@ mod manifests;
 mod module;
 mod preview;
 mod probe;
+mod probe_images;
 mod problems;
+mod registry;
 mod serve;
 mod serve_limits;
 mod settings;
@@ -56,6 +58,7 @@ enum Command {
     Compile(Box<compile::Arguments>),
     Preview(preview::Arguments),
     Probe(probe::Arguments),
+    ProbeImages(probe_images::Arguments),
     Init(init::Arguments),
     Serve(Box<serve::Arguments>),
     Manifests(manifests::Arguments),
@@ -104,6 +107,7 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Compile(arguments) => compile::run(&arguments, talk),
         Command::Preview(arguments) => preview::run(&arguments, talk),
         Command::Probe(arguments) => probe::run(&arguments, talk),
+        Command::ProbeImages(arguments) => probe_images::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(*arguments, talk),
         Command::Manifests(arguments) => manifests::run(&arguments, talk),
