@@ -3,10 +3,10 @@
 
 use std::str::FromStr;
 
+use crate::registry::Digest;
+
 /// How Kubewarden calls a registry.
 const REGISTRY: &str = "registry://";
-/// Hexadecimal digits of SHA-256.
-const DIGEST_DIGITS: usize = 64;
 
 /// A module in a registry, pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ impl NotPinned {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::NoDigest(found) => format!(
-                "`kwctl digest {found}` prints it; a tag can mean another module tomorrow, and policy servers fetch it \
-                 anew at each start"
+                "`--resolve` asks for it, `kwctl digest {found}` prints it; a tag can mean another module tomorrow, and \
+                 policy servers fetch it anew at each start"
             ),
             Self::Scheme(_) | Self::Malformed(_) | Self::BadDigest(_) => {
                 "`fedcar module -o policy.wasm` writes the module, `kwctl push` uploads it and prints the reference with \
@@ -72,12 +72,7 @@ impl FromStr for ModuleReference {
             _ => return Err(NotPinned::Malformed(text.to_owned())),
         }
         let digest = digest.ok_or_else(|| NotPinned::NoDigest(format!("{REGISTRY}{repository}")))?;
-        let is_hash = |hash: &str| {
-            hash.len() == DIGEST_DIGITS && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        if !digest.strip_prefix("sha256:").is_some_and(is_hash) {
-            return Err(NotPinned::BadDigest(digest.to_owned()));
-        }
+        let digest: Digest = digest.parse().map_err(|_| NotPinned::BadDigest(digest.to_owned()))?;
         Ok(Self(format!("{REGISTRY}{repository}@{digest}")))
     }
 }

@@ -1,5 +1,5 @@
 //! `fedcar compile`: a federation as final files, one folder for each member. It asks nobody but the documents and the
-//! module inside this program.
+//! module inside this program, and with `--resolve` the registry of the module.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -17,6 +17,7 @@ use super::exit::{Exit, Failure};
 use super::explain::Form;
 use super::incompatible::AllowArguments;
 use super::install::InstallArguments;
+use super::registry::{RegistryArguments, not_pinned};
 use super::settings::engine_for;
 use super::talk::Talk;
 use crate::admission::validate_settings;
@@ -53,6 +54,11 @@ pub(super) struct Arguments {
     /// a member runs Kubewarden
     #[arg(long, value_name = "REFERENCE")]
     module: Option<String>,
+    /// Ask the registry of --module for its digest, and whether a policy server can use what is there; nothing else asks
+    #[arg(long, requires = "module")]
+    resolve: bool,
+    #[command(flatten)]
+    registry: RegistryArguments,
     /// The image of Kubewarden's policy server, best by digest; needed where a member runs Kubewarden
     #[arg(long, value_name = "IMAGE")]
     policy_server_image: Option<String>,
@@ -131,7 +137,7 @@ struct ChangeSummary<'s> {
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let carrier = arguments.carrier()?;
     let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
-    let module = arguments.module(&loaded)?;
+    let module = arguments.module(&loaded, talk)?;
     let mut members = members(arguments, &loaded, module.as_ref(), carrier.as_ref(), talk)?;
     let federation = loaded.federation();
     let artifact = assemble(federation, &mut members, module.as_ref(), carrier.as_ref());
@@ -293,7 +299,7 @@ impl Arguments {
     }
 
     /// The module, and whether every image is named that a member needs.
-    fn module(&self, loaded: &Loaded) -> Result<Option<ModuleReference>, Failure> {
+    fn module(&self, loaded: &Loaded, talk: Talk) -> Result<Option<ModuleReference>, Failure> {
         let first = |engine: Engine| loaded.federation().members().find(|member| member.engine == engine);
         let mut missing = Vec::new();
         for (engine, flag, given) in [
@@ -312,10 +318,10 @@ impl Arguments {
         if let Ok(bytes) = fs::read(text.strip_prefix("file://").unwrap_or(text)) {
             return Err(Failure::Problems(vec![local_module(text, &bytes)]));
         }
-        text.parse().map(Some).map_err(|error: NotPinned| {
-            let hint = Some(error.hint());
-            Failure::Problems(vec![Diagnostic { hint, ..Diagnostic::of_file("--module", error.to_string()) }])
-        })
+        if self.resolve {
+            return self.registry.module(text, talk).map(Some);
+        }
+        text.parse().map(Some).map_err(|error: NotPinned| not_pinned(&error))
     }
 
     fn install<'i>(&'i self, module: Option<&'i ModuleReference>) -> Result<Install<'i>, Failure> {

@@ -1,4 +1,4 @@
-//! Registries, as arguments name them.
+//! Registries, as arguments name them, and the one thing that `fedcar compile` asks them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,11 @@ use clap::Args;
 
 use super::exit::Failure;
 use super::serve::ServeError;
-use crate::registry::{Layout, Registry};
+use super::talk::Talk;
+use crate::artifact::{ModuleReference, NotPinned};
+use crate::engine::MODULE;
+use crate::problem::Diagnostic;
+use crate::registry::{Digest, Layout, Registry};
 
 /// How registries are asked.
 #[derive(Debug, Args)]
@@ -40,6 +44,34 @@ impl RegistryArguments {
             }
         }
     }
+
+    /// Pins a module by what the registry answers about it, and says what was found.
+    pub(super) fn module(&self, text: &str, talk: Talk) -> Result<ModuleReference, Failure> {
+        let bare = text.strip_prefix("registry://").unwrap_or(text);
+        let repository = bare.split('@').next().unwrap_or(bare);
+        let found =
+            block_on(self.registry(&[])?.module(bare))?.map_err(|fault| Failure::Problems(vec![fault.about(text)]))?;
+        let digest = &found.digest;
+        if found.file == Digest::of(MODULE) {
+            talk.note(format_args!("{text}: {digest}, which is this program's module"));
+        } else {
+            talk.warning(format_args!(
+                "{text}: {digest} is not this program's module, by which the settings are tried: expected a file {}, found \
+                 {}",
+                Digest::of(MODULE),
+                found.file
+            ));
+        }
+        format!("registry://{repository}@{digest}").parse().map_err(|error: NotPinned| not_pinned(&error))
+    }
+}
+
+/// A module that cannot be used.
+pub(super) fn not_pinned(error: &NotPinned) -> Failure {
+    Failure::Problems(vec![Diagnostic {
+        hint: Some(error.hint()),
+        ..Diagnostic::of_file("--module", error.to_string())
+    }])
 }
 
 /// Waits for answers of registries.

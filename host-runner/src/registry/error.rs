@@ -115,6 +115,9 @@ pub(crate) enum Fault {
     /// Two images of a layout have the name.
     #[error("found two images of this name in {}", .0.display())]
     TwoOfThem(PathBuf),
+    /// What is there is no Wasm module.
+    #[error("expected a Wasm module as `kwctl push` uploads it, found {0}")]
+    NotAModule(String),
 }
 
 impl Fault {
@@ -149,6 +152,10 @@ impl Fault {
                 "somebody between you and the registry, or the registry itself, changes contents"
             }
             Self::OldManifest => "push it anew with a tool of today",
+            Self::NotAModule(_) => {
+                "`fedcar module -o policy.wasm` writes the module, and `kwctl push` uploads it in the form that policy \
+                 servers read"
+            }
             Self::Layout { .. } => "expected a folder with oci-layout, index.json and blobs/sha256",
             _ => return None,
         })

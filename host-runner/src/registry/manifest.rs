@@ -49,6 +49,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) config: Descriptor,
+    pub(super) layers: Vec<Descriptor>,
 }
 
 /// Where a content is, by its digest.
@@ -85,7 +86,9 @@ impl Document {
         match shape {
             Shape { schema_version: Some(1), .. } => Err(Fault::OldManifest),
             Shape { manifests: Some(entries), config: None, layers: None, .. } => Ok(Self::Index(entries)),
-            Shape { manifests: None, config: Some(config), .. } => Ok(Self::Manifest(Manifest { config })),
+            Shape { manifests: None, config: Some(config), layers, .. } => {
+                Ok(Self::Manifest(Manifest { config, layers: layers.unwrap_or_default() }))
+            }
             _ => Err(Fault::Ambiguous),
         }
     }

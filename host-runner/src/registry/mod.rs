@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what a reference is | `reference` |
 //! | indexes, manifests and configurations | `manifest` |
+//! | a policy module | `module` |
 //! | a repository of a registry | `remote`, with `challenge` and `credentials` |
 //! | requests | `transport` |
 //! | a folder with images | `layout` |
@@ -16,6 +17,7 @@ mod credentials;
 mod error;
 mod layout;
 mod manifest;
+mod module;
 mod reference;
 mod remote;
 mod transport;
@@ -32,7 +34,8 @@ use credentials::Credentials;
 pub(crate) use error::Fault;
 pub(crate) use layout::Layout;
 use manifest::{Document, platform_of_config};
-use reference::{Digest, Reference};
+pub(crate) use reference::Digest;
+use reference::Reference;
 use remote::{LARGEST_MANIFEST_BYTES, Repository};
 use transport::Transport;
 

@@ -5,5 +5,6 @@ mod federation;
 mod hostile;
 mod images;
 mod layout;
+mod module;
 mod registry;
 mod server;
