@@ -23,11 +23,11 @@ pub(super) struct Credentials(BTreeMap<String, HeaderValue>);
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
-    auths: BTreeMap<String, Auth>,
+    auths: BTreeMap<String, Entry>,
 }
 
 #[derive(Deserialize)]
-struct Auth {
+struct Entry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -59,8 +59,8 @@ impl Credentials {
         })?;
         let entries = file.auths.into_iter().filter_map(|(name, auth)| {
             let pair = match auth {
-                Auth { auth: Some(pair), .. } if !pair.is_empty() => pair,
-                Auth { username: Some(name), password: Some(password), .. } => {
+                Entry { auth: Some(pair), .. } if !pair.is_empty() => pair,
+                Entry { username: Some(name), password: Some(password), .. } => {
                     BASE64_STANDARD.encode(format!("{name}:{password}"))
                 }
                 _ => return None,
