@@ -1,5 +1,4 @@
 //! A federation of one member whose sidecars have given images, and `fedcar` over it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::{Value, json};
 
 use crate::federation::Federation;
-use crate::registry::*;
+use crate::registry::{
+    DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, HTPASSWD, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Registry, SHOP, entry,
+    index,
+};
 use crate::server::serve;
 
 const AMD64: (&str, &str) = ("linux", "amd64");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::federation::Federation;
-use crate::registry::*;
+use crate::registry::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, descriptor, index, manifest};
 
 fn blob(federation: &Federation, media_type: &str, content: &str) -> Value {
     let descriptor = descriptor(media_type, content.as_bytes());

@@ -4,7 +4,7 @@ use fedcar::engine::MODULE;
 use serde_json::Value;
 
 use crate::federation::{Federation, Ran};
-use crate::registry::*;
+use crate::registry::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Registry, digest, index};
 
 const CONFIG: &str = "application/vnd.wasm.config.v1+json";
 const LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";

@@ -1,5 +1,4 @@
 //! Docker's registry (Debian's package docker-registry, which scripts/setup installs), and what is pushed to it.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
 use std::net::TcpListener;
