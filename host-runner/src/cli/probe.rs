@@ -14,6 +14,7 @@ use super::exit::{Exit, Failure};
 use super::explain::Form;
 use super::inputs::{Input, open};
 use super::lock_file::{self, Fate};
+use super::probe_images::{self, ImageArguments};
 use super::serve::ServeError;
 use super::talk::Talk;
 use crate::documents::{self, Loaded};
@@ -48,6 +49,11 @@ pub(super) struct Arguments {
     /// Ask nobody, and show what is known, since when, and what is not
     #[arg(long, conflicts_with = "check")]
     list: bool,
+    /// Ask registries instead of clusters: which digests and platforms the images of all members have
+    #[arg(long, conflicts_with_all = ["cluster", "kubeconfig", "objects", "list"])]
+    images: bool,
+    #[command(flatten)]
+    registries: ImageArguments,
     /// Compare with `fedcar.lock` instead of writing it; exit code 1 where it is different
     #[arg(long)]
     check: bool,
@@ -61,7 +67,8 @@ Examples:
   fedcar probe retail
   fedcar probe retail --cluster eu-1 --kubeconfig clusters.yaml
   fedcar probe retail --cluster edge-1 --objects version.json --objects export.json --listed nodes,namespaces,pods
-  fedcar probe retail --list";
+  fedcar probe retail --list
+  fedcar probe retail --images --layout mirror";
 
 /// The result for programs.
 #[derive(Serialize)]
@@ -102,6 +109,9 @@ struct Outcome {
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
+    if arguments.images {
+        return images(arguments, &loaded, talk);
+    }
     let members = arguments.members(&loaded)?;
     let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
     if arguments.list {
@@ -135,6 +145,18 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     twins(&shown, talk);
     talk.note(format_args!("{}: {}", arguments.documents.join(LOCK_FILE).display(), fate.word()));
     Ok(outcomes.values().filter_map(|outcome| outcome.exit).fold(fate.exit(), Ord::max))
+}
+
+/// What the images stand for, into the lock.
+fn images(arguments: &Arguments, loaded: &Loaded, talk: Talk) -> Result<Exit, Failure> {
+    let mut lock = loaded.lock().clone();
+    let report = probe_images::update(loaded, &mut lock, &arguments.registries, talk)?;
+    let fate = lock_file::put(&arguments.documents, loaded.lock(), &lock, arguments.check)?;
+    if arguments.output == Form::Json {
+        json(&report).map_err(Failure::stdout)?;
+    }
+    talk.note(format_args!("{}: {}", arguments.documents.join(LOCK_FILE).display(), fate.word()));
+    Ok(report.exit().max(fate.exit()))
 }
 
 impl Arguments {
@@ -282,14 +304,17 @@ fn show(
         status: probed.map(|(fate, _)| fate.word()),
         members: members.map(|member| MemberSummary::of(member, probed.map(|(_, outcomes)| outcomes))).collect(),
     };
-    let mut stdout = io::stdout().lock();
     let written = match arguments.output {
-        Form::Json => {
-            serde_json::to_string(&summary).map_err(io::Error::from).and_then(|text| writeln!(stdout, "{text}"))
-        }
-        Form::Text => stdout.write_all(table(&HEAD, summary.members.iter().map(row)).as_bytes()),
+        Form::Json => json(&summary),
+        Form::Text => io::stdout().lock().write_all(table(&HEAD, summary.members.iter().map(row)).as_bytes()),
     };
     written.map_err(Failure::stdout)
+}
+
+fn json(result: &impl Serialize) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer(&mut stdout, result)?;
+    writeln!(stdout)
 }
 
 const HEAD: [&str; 7] = ["MEMBER", "TAKEN", "DAYS", "KUBERNETES", "KUBELETS", "ARCHITECTURES", "UNKNOWN"];

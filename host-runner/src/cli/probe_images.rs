@@ -1,52 +1,27 @@
-//! What the images of a federation stand for, written into its lock.
+//! `fedcar probe --images`: what the images of a federation stand for.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use fedcar_policy::federation::compatibility::images;
-use fedcar_policy::federation::{LOCK_FILE, Lock};
+use fedcar_policy::federation::Lock;
+use fedcar_policy::federation::compatibility::{RULES, images};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
-use super::explain::Form;
 use super::registry::{RegistryArguments, block_on};
-use super::settings::without_text;
 use super::talk::Talk;
-use super::whole_file;
-use crate::documents::{self, Loaded};
-use crate::problem::Diagnostic;
-use crate::yaml;
-
-/// Ask registries which digests and platforms the images of a federation have, and write them into fedcar.lock
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Arguments {
-    /// The folder with the documents of the federation
-    #[arg(value_name = "DIR")]
-    documents: PathBuf,
-    #[command(flatten)]
-    images: ImageArguments,
-    /// The form of the result
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
-    output: Form,
-}
+use crate::documents::Loaded;
 
 /// Where images are looked up.
 #[derive(Debug, Args)]
 pub(super) struct ImageArguments {
     /// A folder in the OCI image layout, which is looked into before registries are asked; may be repeated
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "images")]
     layout: Vec<PathBuf>,
     #[command(flatten)]
     registry: RegistryArguments,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  fedcar probe-images retail
-  fedcar probe-images retail --layout mirror --output json";
 
 /// What became of the images of a lock.
 #[derive(Serialize)]
@@ -66,23 +41,6 @@ struct ImageReport {
     platforms: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-}
-
-pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
-    let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
-    let mut lock = loaded.lock().clone();
-    let report = update(&loaded, &mut lock, &arguments.images, talk)?;
-    let path = arguments.documents.join(LOCK_FILE);
-    if lock != *loaded.lock() {
-        whole_file::write(&path, yaml::write(&lock.to_value()).as_bytes())?;
-        talk.note(format_args!("{}: written", path.display()));
-    }
-    if arguments.output == Form::Json {
-        let mut stdout = io::stdout().lock();
-        let printed = serde_json::to_writer(&mut stdout, &report).map_err(io::Error::from);
-        printed.and_then(|()| writeln!(stdout)).map_err(Failure::stdout)?;
-    }
-    Ok(report.exit())
 }
 
 /// Puts into a lock what every image of every member stands for, and leaves out the images that none has. What is known
@@ -132,24 +90,11 @@ pub(super) fn update(
     Ok(ImagesReport { images, dropped })
 }
 
-/// The references of all members.
+/// The references of all members. Whether a sidecar works in a member is not asked here.
 fn used(loaded: &Loaded) -> Result<BTreeSet<String>, Failure> {
-    let mut used = BTreeSet::new();
-    let mut problems = Vec::new();
-    for member in loaded.federation().members() {
-        let found = loaded.settings(&member.name).and_then(|(settings, _)| {
-            let invalid = |found: Vec<_>| without_text(&member.name, found.into_iter().map(Into::into).collect());
-            images(&settings).map_err(invalid)
-        });
-        match found {
-            Ok(images) => used.extend(images),
-            Err(found) => {
-                let new: Vec<Diagnostic> = found.into_iter().filter(|one| !problems.contains(one)).collect();
-                problems.extend(new);
-            }
-        }
-    }
-    if problems.is_empty() { Ok(used) } else { Err(Failure::Problems(problems)) }
+    let allowed: Vec<&str> = RULES.iter().map(|rule| rule.code).collect();
+    let of_members = loaded.each_member(&allowed, |_, compiled| Ok(images(compiled)));
+    Ok(of_members.map_err(Failure::Problems)?.into_iter().flatten().collect())
 }
 
 impl ImagesReport {

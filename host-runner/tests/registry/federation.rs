@@ -62,7 +62,7 @@ impl Federation {
 
     /// Asks for the images and returns the report.
     pub(crate) fn probe(&self, code: i32, arguments: &str, environment: &[(&str, &str)]) -> (Value, String) {
-        let ran = self.fedcar(&format!("probe-images retail --output json{arguments}"), environment);
+        let ran = self.fedcar(&format!("probe retail --images --output json{arguments}"), environment);
         assert_eq!(ran.code, code, "{}", ran.stderr);
         (serde_json::from_str(&ran.stdout).unwrap(), ran.stderr)
     }

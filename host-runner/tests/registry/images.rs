@@ -128,7 +128,7 @@ fn credentials_are_those_of_docker() {
     let (report, _) = federation.probe(0, "", &[]);
     assert_eq!(report["images"][0]["platforms"], json!(["linux/amd64"]));
     federation.write("config.json", "{");
-    let ran = federation.fedcar("probe-images retail", &[]);
+    let ran = federation.fedcar("probe retail --images", &[]);
     assert!(ran.code == 3 && ran.stderr.contains("config.json"), "{}", ran.stderr);
 }
 

@@ -49,7 +49,7 @@ fn folders_that_are_none_or_lie_are_told() {
     let (_, said) = federation.probe(3, " --layout mirror", &[]);
     assert!(said.contains("expected a manifest with sha256:") && said.contains(&hash), "{said}");
     federation.write("mirror/oci-layout", json!({"imageLayoutVersion": "2.0.0"}).to_string());
-    let ran = federation.fedcar("probe-images retail --layout mirror --layout nowhere", &[]);
+    let ran = federation.fedcar("probe retail --images --layout mirror --layout nowhere", &[]);
     assert_eq!(ran.code, 3);
     for part in ["expected an image layout 1.0.0, found `2.0.0`", "cannot read nowhere/oci-layout", "--> mirror"] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
