@@ -9,6 +9,7 @@ mod definitions;
 mod duration;
 mod inject;
 mod name;
+mod opt_out;
 pub(crate) mod overrides;
 mod pieces;
 mod reader;
@@ -28,6 +29,7 @@ pub use self::definitions::{Definition, Validation};
 pub(crate) use self::duration::nanoseconds;
 pub use self::inject::Inject;
 pub use self::name::{is_dns_label, is_label_value, is_qualified_name};
+pub use self::opt_out::{MayOptOut, OptOut};
 pub(crate) use self::overrides::domain as override_domain;
 pub use self::overrides::{Bounds, Override, OverrideType, Target};
 pub use self::pieces::{Piece, Pieces};
@@ -84,7 +86,7 @@ pub enum OnFault {
     Deny,
 }
 
-/// Sidecars that a set of pods must or must not carry.
+/// Sidecars that a set of pods must or must not carry, and who may opt out of others.
 #[derive(Debug)]
 pub struct Guardrail {
     /// Its name, for explanations.
@@ -97,6 +99,8 @@ pub struct Guardrail {
     pub required: Vec<String>,
     /// Sidecars that must not be there.
     pub never: Vec<String>,
+    /// Who may opt out of what.
+    pub opt_out: Vec<OptOut>,
 }
 
 impl Settings {

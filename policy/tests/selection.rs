@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 
 use fedcar_policy::injection::{FaultCode, Pass, Reason, Refusal};
 use fedcar_policy::protocol::{self, Namespaces};
+use fedcar_policy::settings::Settings;
 use serde_json::{Value, json};
 use support::{admit, answer, patched, prepare, restore};
 
@@ -223,10 +224,90 @@ fn override_cases() -> Vec<Case> {
     ]
 }
 
+/// A "no" that has no right counts as absent: rows 8 and 9.
+fn opt_out_cases() -> Vec<Case> {
+    use Reason as R;
+    let (one, all) = ("sidecar.fedcar.dev/s", "fedcar.dev/inject");
+    let right =
+        |by: &str, matching: Value| json!({"name": by, "match": matching, "optOut": [{"sidecar": "s", "by": by}]});
+    let rights = |guardrails: Value| json!({"guardrails": guardrails});
+    let by = |by: &str| rights(json!([right(by, json!({}))]));
+    let labels = |labels: Value| json!({"metadata": {"labels": labels}});
+    let off = || labels(json!({one: "disabled"}));
+    let in_namespace = |labels: Value| json!({"namespace": {"metadata": {"labels": labels}}});
+    let opt_in = || json!({"mode": "opt-in"});
+    let (injected, skipped) = (|reason| ("injected", reason), |reason| ("skipped", reason));
+    vec![
+        Case::new("8 pods may", skipped(R::DisabledByPod)).settings(by("pods")).pod(off()),
+        Case::new("8 only namespaces may", injected(R::OptOutDefault)).settings(by("namespaces")).pod(off()),
+        Case::new("8 nobody may", injected(R::OptOutDefault))
+            .settings(by("nobody"))
+            .pod(labels(json!({all: "disabled"}))),
+        Case::new("8 nobody may, by annotation", injected(R::OptOutDefault))
+            .settings(by("nobody"))
+            .pod(json!({"metadata": {"annotations": {one: "disabled"}}})),
+        Case::new("8 absent, so the key for all counts", injected(R::EnabledByPod))
+            .settings(by("namespaces"))
+            .pod(labels(json!({one: "disabled", all: "enabled"})))
+            .sidecar(opt_in()),
+        Case::new("8 yes needs no right", injected(R::EnabledByPod))
+            .settings(by("nobody"))
+            .pod(labels(json!({one: "enabled"})))
+            .sidecar(opt_in()),
+        Case::new("8 absent, so 9 counts", injected(R::EnabledByNamespace))
+            .settings(by("namespaces"))
+            .pod(off())
+            .payload(in_namespace(json!({one: "enabled"})))
+            .sidecar(opt_in()),
+        Case::new("8 absent, and not asked for", skipped(R::OptInDefault))
+            .settings(by("nobody"))
+            .pod(off())
+            .sidecar(opt_in()),
+        Case::new("8 the strictest counts", injected(R::OptOutDefault))
+            .settings(rights(json!([right("pods", json!({})), right("nobody", json!({}))])))
+            .pod(off()),
+        Case::new("8 of those that are about the pod", skipped(R::DisabledByPod))
+            .settings(rights(json!([right("nobody", json!({"namespaces": {"matchLabels": {"tier": "test"}}}))])))
+            .pod(off()),
+        Case::new("9 namespaces may", skipped(R::DisabledByNamespace))
+            .settings(by("namespaces"))
+            .payload(in_namespace(json!({one: "disabled"}))),
+        Case::new("9 nobody may", injected(R::OptOutDefault))
+            .settings(by("nobody"))
+            .payload(in_namespace(json!({all: "disabled"}))),
+    ]
+}
+
+#[test]
+fn an_opt_out_without_a_right_is_a_warning_that_names_the_guardrail() {
+    for case in opt_out_cases() {
+        let warned = case.run()["warnings"].to_string().contains("no right to opt out of `s`");
+        let rows = ["only", "nobody", "absent", "strictest"];
+        assert_eq!(warned, rows.iter().any(|row| case.row.contains(row)), "{}", case.row);
+    }
+}
+
+#[test]
+fn rights_are_those_of_sidecars_that_are_there() {
+    let settings = |right: Value| {
+        let guardrail = json!({"name": "g", "optOut": [right]});
+        json!({"schemaVersion": 1, "cluster": {"name": "eu-1"}, "sidecars": [sidecar()], "guardrails": [guardrail]})
+    };
+    for (right, pointer) in [
+        (json!({"sidecar": "t", "by": "pods"}), "/guardrails/0/optOut"),
+        (json!({"sidecar": "s", "by": "teams"}), "/guardrails/0/optOut/0/by"),
+        (json!({"sidecar": "s"}), "/guardrails/0/optOut/0"),
+    ] {
+        let problems = Settings::read(&settings(right)).unwrap_err();
+        assert_eq!(problems.iter().map(|one| one.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
+    }
+    assert!(Settings::read(&settings(json!({"sidecar": "s", "by": "nobody"}))).is_ok());
+}
+
 #[test]
 fn the_table_holds_row_by_row() {
     let mut seen = BTreeSet::new();
-    for case in cases().into_iter().chain(override_cases()) {
+    for case in cases().into_iter().chain(override_cases()).chain(opt_out_cases()) {
         let reply = case.run();
         let told = &reply["report"]["sidecars"][0];
         let (result, reason) = case.expected;

@@ -234,6 +234,10 @@ impl Assembly {
             settings.extend(part.selection.map(|selection| ("match".to_owned(), selection)));
             settings.insert("required".to_owned(), json!(part.required));
             settings.insert("never".to_owned(), json!(part.never));
+            if !part.opt_out.is_empty() {
+                let rights = part.opt_out.iter().map(|right| right.to_value());
+                settings.insert("optOut".to_owned(), rights.collect());
+            }
             self.guardrails.push(Value::Object(settings));
         }
     }

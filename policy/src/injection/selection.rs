@@ -9,7 +9,7 @@ use super::pod::PodView;
 use super::reason::{Fault, FaultCode, Reason};
 use super::request::UserInfo;
 use super::workload::{Workload, WorkloadKind};
-use crate::settings::{Guardrail, Match, Mode, NAMESPACE_NAME_LABEL, Origin, Settings, Sidecar};
+use crate::settings::{Guardrail, Match, MayOptOut, Mode, NAMESPACE_NAME_LABEL, Origin, Settings, Sidecar};
 
 /// The key that speaks for every sidecar.
 const SWITCH_ALL: &str = "fedcar.dev/inject";
@@ -113,9 +113,23 @@ impl<'a> Subject<'a> {
     /// Rows 8 to 10: what the application team says, else the mode.
     fn switches(&self, sidecar: &Sidecar) -> Result<Selected<'a>, Fault> {
         let mut warnings = Vec::new();
-        let pod = switch(&[self.pod.labels(), self.pod.annotations()], "pod", &sidecar.name, &mut warnings);
+        let closed = |to: MayOptOut| {
+            let says = |guardrail: &Guardrail| {
+                guardrail.opt_out.iter().any(|right| right.sidecar == sidecar.name && right.by > to)
+            };
+            self.guardrail(says)
+        };
+        let pod = Switch {
+            maps: &[self.pod.labels(), self.pod.annotations()],
+            whose: "pod",
+            closed: closed(MayOptOut::Pods)?,
+        }
+        .read(&sidecar.name, &mut warnings);
         let namespace = match (pod, self.namespace_labels) {
-            (None, Some(labels)) => switch(&[Some(labels)], "namespace", &sidecar.name, &mut warnings),
+            (None, Some(labels)) => {
+                Switch { maps: &[Some(labels)], whose: "namespace", closed: closed(MayOptOut::Namespaces)? }
+                    .read(&sidecar.name, &mut warnings)
+            }
             (None, None) if self.settings.namespace_labels_required => return Err(self.namespace_unknown()),
             _ => None,
         };
@@ -188,22 +202,32 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// What a set of maps says about a sidecar: the key for this one first, then the key for all, each in the first map
-/// that has it.
-fn switch(
-    maps: &[Option<&Map<String, Value>>],
-    whose: &str,
-    sidecar: &str,
-    warnings: &mut Vec<String>,
-) -> Option<bool> {
-    for key in [&format!("{SWITCH_PREFIX}{sidecar}"), SWITCH_ALL] {
-        for value in maps.iter().flatten().filter_map(|map| map.get(key)) {
-            match value.as_str() {
-                Some("enabled") => return Some(true),
-                Some("disabled") => return Some(false),
-                _ => warnings.push(format!("{whose}: `{key}` must be `enabled` or `disabled`; it counts as absent")),
+/// Who says whether a sidecar is wanted.
+struct Switch<'a> {
+    /// The key for this sidecar comes first, then the key for all, each in the first map that has it.
+    maps: &'a [Option<&'a Map<String, Value>>],
+    whose: &'static str,
+    /// The guardrail that gives them no right to say no.
+    closed: Option<&'a Guardrail>,
+}
+
+impl Switch<'_> {
+    /// What they say, as far as it means anything.
+    fn read(&self, sidecar: &str, warnings: &mut Vec<String>) -> Option<bool> {
+        let whose = self.whose;
+        for key in [&format!("{SWITCH_PREFIX}{sidecar}"), SWITCH_ALL] {
+            for value in self.maps.iter().flatten().filter_map(|map| map.get(key)) {
+                match (value.as_str(), self.closed) {
+                    (Some("enabled"), _) => return Some(true),
+                    (Some("disabled"), None) => return Some(false),
+                    (Some("disabled"), Some(guardrail)) => warnings.push(format!(
+                        "{whose}: `{key}: disabled` counts as absent: guardrail `{}` gives no right to opt out of `{sidecar}` here",
+                        guardrail.name
+                    )),
+                    _ => warnings.push(format!("{whose}: `{key}` must be `enabled` or `disabled`; it counts as absent")),
+                }
             }
         }
+        None
     }
-    None
 }

@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::container::read_names;
 use super::sidecar::read_name;
-use super::{Cluster, Definition, Guardrail, Known, Match, Mode, OnFault, Origin, Settings, Sidecar, variables};
+use super::{
+    Cluster, Definition, Guardrail, Known, Match, Mode, OnFault, OptOut, Origin, Settings, Sidecar, variables,
+};
 use crate::read::{Node, Problem, Problems, did_you_mean};
 
 const SCHEMA_VERSION: u64 = 1;
@@ -109,11 +111,13 @@ fn read_guardrail(node: &Node<'_>, problems: &mut Problems) -> Option<Guardrail>
     let matching = Match::read(fields.optional("match"), problems);
     let required = read_names(fields.optional("required"), problems);
     let never = read_names(fields.optional("never"), problems);
+    let opt_out = fields.optional("optOut").and_then(|node| node.items(problems)).unwrap_or_default();
+    let opt_out = opt_out.iter().filter_map(|item| OptOut::read(item, problems)).collect();
     if let Some(both) = required.iter().find(|name| never.contains(name)) {
         problems.add(&node.pointer, format!("`{both}` is both required and never"));
     }
     fields.finish(problems);
-    Some(Guardrail { name: name?.to_owned(), origin, matching, required, never })
+    Some(Guardrail { name: name?.to_owned(), origin, matching, required, never, opt_out })
 }
 
 fn check_names(sidecars: &[Sidecar], declared: &[&str], guardrails: &[Guardrail], problems: &mut Problems) {
@@ -126,21 +130,22 @@ fn check_names(sidecars: &[Sidecar], declared: &[&str], guardrails: &[Guardrail]
         if guardrails.iter().take(index).any(|earlier| earlier.name == guardrail.name) {
             problems.add(format!("/guardrails/{index}/name"), format!("`{}` is there twice", guardrail.name));
         }
-        for (list, names) in [("required", &guardrail.required), ("never", &guardrail.never)] {
-            for name in names {
-                match sidecars.iter().find(|sidecar| sidecar.name == *name) {
-                    None if declared.contains(&name.as_str()) => {}
-                    None => problems.add_with_hint(
-                        format!("/guardrails/{index}/{list}"),
-                        format!("no sidecar is called `{name}`"),
-                        did_you_mean(name, declared.iter().copied()),
-                    ),
-                    Some(sidecar) if list == "never" && sidecar.mode == Mode::Required => problems.add(
-                        format!("/guardrails/{index}/{list}"),
-                        format!("`{name}` has `mode: required`, so no guardrail can forbid it"),
-                    ),
-                    Some(_) => {}
-                }
+        let required = guardrail.required.iter().map(|name| ("required", name));
+        let never = guardrail.never.iter().map(|name| ("never", name));
+        let opt_out = guardrail.opt_out.iter().map(|one| ("optOut", &one.sidecar));
+        for (list, name) in required.chain(never).chain(opt_out) {
+            match sidecars.iter().find(|sidecar| sidecar.name == *name) {
+                None if declared.contains(&name.as_str()) => {}
+                None => problems.add_with_hint(
+                    format!("/guardrails/{index}/{list}"),
+                    format!("no sidecar is called `{name}`"),
+                    did_you_mean(name, declared.iter().copied()),
+                ),
+                Some(sidecar) if list == "never" && sidecar.mode == Mode::Required => problems.add(
+                    format!("/guardrails/{index}/{list}"),
+                    format!("`{name}` has `mode: required`, so no guardrail can forbid it"),
+                ),
+                Some(_) => {}
             }
         }
     }

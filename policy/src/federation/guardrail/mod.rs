@@ -1,15 +1,14 @@
 //! The document of kind Guardrail: what must hold in which members, whatever sidecars and application teams say.
 //!
-//! `required` and `never` become part of the settings, because they are judged for each pod. What can be judged where
-//! documents are compiled is judged there ([`judge`]): images, security contexts and the bounds of overrides. The rest is
-//! carried for those who know more: overhead needs workloads, the right to opt out needs the module.
+//! `required`, `never` and `optOut` become part of the settings, because they are judged for each pod. What can be judged
+//! where documents are compiled is judged there ([`judge`]): images, security contexts, the bounds of overrides, and of
+//! `overhead` what is the same for every pod. The rest of it needs workloads ([`Spending`]), `skew` all members.
 
 mod bounds;
 mod exemption;
 mod floor;
 mod images;
 mod judge;
-mod opt_out;
 mod overhead;
 mod parts;
 
@@ -21,14 +20,13 @@ use super::lists::{each, not_empty, some_texts, unique};
 use super::member::{Member, texts};
 use crate::read::Problems;
 use crate::schema::Schema;
-use crate::settings::{Match, Selector};
+use crate::settings::{Match, OptOut, Selector};
 
 pub use bounds::OverrideBound;
 pub use exemption::{Exemption, Rule};
 pub use floor::Floor;
 pub use images::Images;
 pub(super) use judge::judge;
-pub use opt_out::{MayOptOut, OptOut};
 pub use overhead::{Amounts, Overhead};
 
 /// A guardrail.
@@ -114,7 +112,7 @@ impl Guardrail {
             problems.add(at, format!("expected a rule: one of {rules}"));
         }
         // What goes into the settings is read there.
-        if guardrail.required.is_empty() && guardrail.never.is_empty() {
+        if !guardrail.has_parts() {
             Match::read(selection, problems);
         }
         guardrail.check_exemptions(at, problems);
@@ -188,7 +186,10 @@ impl Guardrail {
             ("reason", Schema::filled().says("Why the rule is there, for people.")),
             ("controls", Schema::some_of(Schema::filled()).says("What it is evidence for: ids of controls.")),
             ("members", Selector::schema().says("Which clusters; default all.")),
-            ("match", Match::schema().says("Which pods `required` and `never` are about; default all.")),
+            (
+                "match",
+                Match::schema().says("Which pods `required`, `never`, `optOut` and `overhead` are about; default all."),
+            ),
             ("required", Schema::list_of(Schema::filled()).says("Sidecars that must be there.")),
             ("never", Schema::list_of(Schema::filled()).says("Sidecars that must not be there.")),
             ("optOut", Schema::some_of(OptOut::schema()).says("Who may opt out of what.")),

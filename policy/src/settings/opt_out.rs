@@ -1,4 +1,6 @@
-//! Who may opt out of a sidecar that is not required. The module does not know of it yet.
+//! Who may opt out of a sidecar that is not required.
+
+use serde_json::{Value, json};
 
 use crate::read::{Node, Problems};
 use crate::schema::Schema;
@@ -12,8 +14,8 @@ pub struct OptOut {
     pub by: MayOptOut,
 }
 
-/// Who may opt out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who may opt out; each later one leaves fewer who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MayOptOut {
     /// Whoever may write a pod's labels.
     Pods,
@@ -27,7 +29,7 @@ const BY: [(&str, MayOptOut); 3] =
     [("pods", MayOptOut::Pods), ("namespaces", MayOptOut::Namespaces), ("nobody", MayOptOut::Nobody)];
 
 impl OptOut {
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let sidecar = fields.required("sidecar", problems).and_then(|node| node.filled_text(problems));
         let by = fields.required("by", problems).and_then(|node| node.choice(&BY, problems));
@@ -35,7 +37,13 @@ impl OptOut {
         Some(Self { sidecar: sidecar?.to_owned(), by: by? })
     }
 
-    pub(super) fn schema() -> Schema {
+    pub(crate) fn schema() -> Schema {
         Schema::object([("sidecar", Schema::filled()), ("by", Schema::choice(&BY))]).requires(&["sidecar", "by"])
+    }
+
+    /// As it stands in a document.
+    pub(crate) fn to_value(&self) -> Value {
+        let by = BY.iter().find(|(_, by)| *by == self.by).map(|(name, _)| *name);
+        json!({"sidecar": self.sidecar, "by": by})
     }
 }
