@@ -42,5 +42,6 @@ pub use self::report::{Owner, Place, Report, SidecarReport};
 pub use self::request::{AdmissionInput, AdmissionRequest, GroupVersionKind, UserInfo};
 pub use self::restore::Refused;
 pub use self::rollout::share;
+pub(crate) use self::selection::is_meant;
 pub(crate) use self::valid::container_faults;
 pub use self::workload::{Found, Workload, WorkloadKind};

@@ -212,7 +212,8 @@ impl Reviewer {
         answer(policy.call(Operation::Admit.name(), &question))
     }
 
-    fn namespace_of<'o>(&'o self, object: &'o Value) -> &'o str {
+    /// The namespace of an object, or the one of those that name none.
+    pub fn namespace_of<'o>(&'o self, object: &'o Value) -> &'o str {
         text_at(object, "/metadata/namespace").filter(|name| !name.is_empty()).unwrap_or(&self.default_namespace)
     }
 

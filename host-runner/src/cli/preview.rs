@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use fedcar_policy::federation::guardrail::Spending;
+use fedcar_policy::injection::WorkloadKind;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,11 +13,13 @@ use super::exit::{Exit, Failure};
 use super::inputs::{Input, NamespaceArguments, open};
 use super::settings::{engine, prepare, without_text};
 use super::talk::Talk;
-use crate::admission::{Reviewer, SidecarReport};
+use crate::admission::{Reviewer, SidecarReport, restore};
 use crate::documents::{self, Loaded};
 use crate::engine::{Engine, Policy};
 use crate::input::visit;
-use crate::preview::{Counted, Fate, Judged, Row, Seen, Tally, counts, judge, markdown, text};
+use crate::preview::{
+    Counted, Fate, JsonExcess, Judged, Row, Seen, SpendError, Tally, counts, judge, markdown, spend, text,
+};
 
 /// Show what the documents would make of the workloads of an export, for every member
 #[derive(Debug, Args)]
@@ -69,7 +73,17 @@ Examples:
 struct Compared {
     policy: Policy,
     other: Option<Policy>,
+    spending: Option<Spending>,
     tally: Tally,
+}
+
+impl Compared {
+    /// The sums, with the budgets that are exceeded.
+    fn finish(self) -> Tally {
+        let mut tally = self.tally;
+        tally.over = self.spending.map(|spending| spending.excesses()).unwrap_or_default();
+        tally
+    }
 }
 
 /// One workload in one member.
@@ -106,6 +120,8 @@ struct JsonSums<'j> {
     added: Value,
     images: Vec<&'j str>,
     groups: Vec<JsonGroup<'j>>,
+    #[serde(rename = "overBudget", skip_serializing_if = "Vec::is_empty")]
+    over_budget: Vec<JsonExcess<'j>>,
 }
 
 #[derive(Serialize)]
@@ -156,7 +172,10 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     if members.iter().all(|member| member.tally.workloads == 0) {
         talk.warning("the export holds no workload that counts: pods that a controller has made count with `--pods`");
     }
-    let tallies: Vec<Tally> = members.into_iter().map(|member| member.tally).collect();
+    let tallies: Vec<Tally> = members.into_iter().map(Compared::finish).collect();
+    if tallies.iter().any(|tally| !tally.over.is_empty()) {
+        previewer.worst = previewer.worst.max(Exit::Denied);
+    }
     let compared = arguments.against.is_some();
     previewer.finish(loaded.federation().name(), &tallies, compared).map_err(Failure::stdout)?;
     Ok(previewer.worst)
@@ -190,15 +209,18 @@ fn members(
         let now = policy(loaded, &arguments.documents)?;
         let folder = arguments.against.as_deref().unwrap_or(&arguments.documents);
         let other = other.filter(known).map(|other| policy(other, folder)).transpose()?.flatten();
-        if let Some(policy) = now {
-            members.push(Compared { policy, other, tally: Tally::new(name, arguments.list) });
+        if let Some((policy, settings)) = now {
+            let spending = loaded.federation().spending(name, &settings, arguments.list);
+            let other = other.map(|(policy, _)| policy);
+            members.push(Compared { policy, other, spending, tally: Tally::new(name, arguments.list) });
         }
     }
     problems.dedup();
     if problems.is_empty() { Ok(members) } else { Err(Failure::Problems(problems)) }
 }
 
-type Prepared = Result<Policy, Vec<crate::problem::Diagnostic>>;
+/// A member's policy with its settings, or what is wrong with these.
+type Prepared = Result<(Policy, Value), Vec<crate::problem::Diagnostic>>;
 
 fn policy(engine: &Engine, loaded: &Loaded, name: &str, folder: &Path) -> Result<Prepared, Failure> {
     let settings = match loaded.settings(name) {
@@ -206,7 +228,7 @@ fn policy(engine: &Engine, loaded: &Loaded, name: &str, folder: &Path) -> Result
         Err(problems) => return Ok(Err(problems)),
     };
     let at = format!("{} (settings of {name})", folder.display());
-    Ok(prepare(engine, &settings)?.map_err(|problems| without_text(&at, problems)))
+    Ok(prepare(engine, &settings)?.map(|policy| (policy, settings)).map_err(|problems| without_text(&at, problems)))
 }
 
 struct Previewer {
@@ -236,6 +258,12 @@ impl Previewer {
         };
         let now = ask(&member.policy)?;
         let before = member.other.as_ref().map(ask).transpose()?;
+        if let Some(spending) = &mut member.spending {
+            self.spend(spending, &member.policy, object, kind, &now).map_err(|error| match error {
+                SpendError::Unanswered(source) => Failure::Unanswered { place: place.to_owned(), source },
+                SpendError::Patch(source) => Failure::Patch { place: place.to_owned(), source },
+            })?;
+        }
         let told = if let Some(before) = &before {
             member.tally.add_difference(before, &now)
         } else {
@@ -254,6 +282,19 @@ impl Previewer {
             Form::Json => self.line(&member.tally.member, before.as_ref(), &now).map_err(Failure::stdout),
             Form::Text | Form::Markdown => Ok(()),
         }
+    }
+
+    fn spend(
+        &self,
+        spending: &mut Spending,
+        policy: &Policy,
+        object: &Value,
+        kind: WorkloadKind,
+        now: &Judged,
+    ) -> Result<(), SpendError> {
+        let namespace = self.reviewer.namespace_of(object);
+        let found = self.reviewer.namespaces.find(namespace);
+        spend(spending, now, object, kind, (namespace, found), || restore(policy, object))
     }
 
     fn line(&mut self, cluster: &str, before: Option<&Judged>, now: &Judged) -> io::Result<()> {
@@ -305,6 +346,7 @@ impl<'j> JsonSums<'j> {
             added: serde_json::to_value(tally.added).unwrap_or_default(),
             images: tally.images.keys().map(String::as_str).collect(),
             groups: tally.rows.iter().map(|(row, seen)| JsonGroup { row, seen }).collect(),
+            over_budget: tally.over.iter().map(JsonExcess::of).collect(),
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::talk::ERROR;
+use crate::output::sarif::{document, location};
 use crate::problem::Diagnostic;
 
 /// How problems are printed.
@@ -67,37 +67,21 @@ fn workflow_command(problem: &Diagnostic) -> String {
     format!("::error file={}{place},title=fedcar::{}", property(&problem.file), data(&in_words(problem)))
 }
 
-/// What a path may hold in a URI besides letters and digits (RFC 3986).
-const IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 fn sarif(problems: &[Diagnostic]) -> Value {
     const RULE: &str = "document";
     let result = |problem: &Diagnostic| {
-        let uri = utf8_percent_encode(&problem.file, IN_PATHS).to_string();
-        let mut place = json!({"artifactLocation": {"uri": uri}});
-        if let (Some(line), Some(place)) = (problem.line, place.as_object_mut()) {
-            place.insert("region".to_owned(), json!({"startLine": line, "startColumn": problem.column}));
-        }
         json!({
             "ruleId": RULE,
             "level": "error",
             "message": {"text": in_words(problem)},
-            "locations": [{"physicalLocation": place}],
+            "locations": [location(&problem.file, problem.line.map(|line| (line, problem.column)))],
         })
     };
     let rule = json!({
         "id": RULE,
         "shortDescription": {"text": "A document of the federation is not valid"},
     });
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {"name": "fedcar", "version": env!("CARGO_PKG_VERSION"), "rules": [rule]}},
-            "columnKind": "unicodeCodePoints",
-            "results": problems.iter().map(result).collect::<Vec<_>>(),
-        }],
-    })
+    document(&[rule], &problems.iter().map(result).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

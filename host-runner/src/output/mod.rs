@@ -6,6 +6,8 @@
 
 mod difference;
 mod documents;
+mod markdown;
+pub(crate) mod sarif;
 mod table;
 
 use std::io::{self, Write};
@@ -14,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub(crate) use documents::Documents;
+pub(crate) use markdown::escaped;
 pub(crate) use table::table;
 
 /// The form of the result.

@@ -79,6 +79,11 @@ impl Judged {
         self.fate == other.fate && self.pod == other.pod
     }
 
+    /// The `spec` of the pod as it would be.
+    pub(super) fn spec(&self) -> &Value {
+        self.pod.get("spec").unwrap_or(&Value::Null)
+    }
+
     /// What a sidecar becomes, in the words of a row.
     pub(crate) fn result_of(&self, sidecar: &str) -> Option<String> {
         self.sidecars.iter().find(|one| one.name == sidecar).map(result)
@@ -144,7 +149,7 @@ fn name(object: &Value) -> String {
 }
 
 /// `metadata` and `spec` of the pod. What the API server adds is left out.
-fn pod(object: &Value, kind: WorkloadKind) -> Value {
+pub(super) fn pod(object: &Value, kind: WorkloadKind) -> Value {
     let pod = kind.template().iter().try_fold(object, |value, key| value.get(key));
     let parts = ["metadata", "spec"].into_iter().filter_map(|key| Some((key.to_owned(), pod?.get(key)?.clone())));
     Value::Object(parts.collect())

@@ -2,14 +2,22 @@
 
 use std::fmt::Write as _;
 
+use super::budgets::in_words;
 use super::tally::Tally;
 use super::text::sum;
+use crate::output::escaped;
 
 /// All members, each with a heading. Writing to a text does not fail.
 pub(crate) fn markdown(federation: &str, tallies: &[Tally], compared: bool) -> String {
     let mut text = format!("## fedcar preview: {}\n", escaped(federation));
     for tally in tallies {
         let _ = writeln!(text, "\n### {}\n\n{}", escaped(&tally.member), sum(tally, compared));
+        if !tally.over.is_empty() {
+            let _ = writeln!(text, "\nOver budget:\n");
+        }
+        for excess in &tally.over {
+            let _ = writeln!(text, "- {}", escaped(&in_words(excess)));
+        }
         if tally.rows.is_empty() {
             continue;
         }
@@ -44,32 +52,4 @@ pub(crate) fn markdown(federation: &str, tallies: &[Tally], compared: bool) -> S
         }
     }
     text
-}
-
-/// Text that stays text: no markup, no mention, no cell of its own.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for character in text.chars() {
-        match character {
-            '\n' | '\r' => out.push(' '),
-            '@' => out.push_str("&#64;"),
-            '<' => out.push_str("&lt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' => {
-                out.push('\\');
-                out.push(character);
-            }
-            _ => out.push(character),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_no_markup() {
-        assert_eq!(escaped("a|b `c` @team <img>\n_x_"), "a\\|b \\`c\\` &#64;team &lt;img> \\_x\\_");
-    }
 }

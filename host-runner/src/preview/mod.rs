@@ -4,12 +4,14 @@
 //! |---|---|
 //! | one workload, as the module answers about it | `judge` |
 //! | what its containers request | `requests` |
+//! | what sidecars request against the budgets of guardrails | `budgets` |
 //! | many workloads of one member | `tally` |
 //! | the result for people, and for a pull request | `text`, `markdown` |
 //!
 //! Invariants: every decision is the module's; the memory does not grow with the number of workloads, because each group
 //! keeps a count and its first few names.
 
+mod budgets;
 mod judge;
 mod markdown;
 mod requests;
@@ -19,6 +21,7 @@ mod text;
 use fedcar_policy::injection::WorkloadKind;
 use serde_json::Value;
 
+pub(crate) use budgets::{JsonExcess, SpendError, spend};
 pub(crate) use judge::{Fate, Judged, judge};
 pub(crate) use markdown::markdown;
 pub(crate) use tally::{Row, Seen, Tally};

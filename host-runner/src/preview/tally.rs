@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fedcar_policy::federation::guardrail::Excess;
 use serde::Serialize;
 
 use super::judge::{Fate, Judged, result};
@@ -74,6 +75,8 @@ pub(crate) struct Tally {
     pub(crate) conflicts: BTreeMap<String, Seen>,
     /// Why they are denied or undecided.
     pub(crate) refusals: BTreeMap<String, Seen>,
+    /// Budgets of guardrails that sidecars exceed.
+    pub(crate) over: Vec<Excess>,
     listed: usize,
 }
 
@@ -91,6 +94,7 @@ impl Tally {
             images: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            over: Vec::new(),
             listed,
         }
     }

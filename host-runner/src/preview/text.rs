@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Fate;
+use super::budgets::in_words;
 use super::tally::{Seen, Tally};
 use crate::output::table;
 
@@ -10,6 +11,7 @@ use crate::output::table;
 pub(crate) fn text(tally: &Tally, compared: bool) -> String {
     let mut text = format!("{}: {}\n", tally.member, sum(tally, compared));
     if tally.rows.is_empty() {
+        over(&mut text, tally);
         return text;
     }
     if compared {
@@ -34,7 +36,14 @@ pub(crate) fn text(tally: &Tally, compared: bool) -> String {
         }
     }
     let _ = writeln!(text, "  added requests: {}", tally.added.in_words());
+    over(&mut text, tally);
     text
+}
+
+fn over(text: &mut String, tally: &Tally) {
+    for excess in &tally.over {
+        let _ = writeln!(text, "  over budget: {}", in_words(excess));
+    }
 }
 
 /// `12 workloads (30 pods): 8 injected, 1 denied, 3 skipped`.

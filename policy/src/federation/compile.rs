@@ -43,7 +43,7 @@ impl Compiled {
 
 /// Everything at or below a place of the settings comes from the same place of a document.
 #[derive(Debug, Clone)]
-struct Place {
+pub(super) struct Place {
     settings: String,
     document: usize,
     pointer: String,
@@ -91,15 +91,7 @@ impl Federation {
         let mut problems: Vec<SourceProblem> =
             sidecars.iter().filter_map(|sidecar| unmet_requirement(sidecar, member)).collect();
         problems.extend(guardrails.iter().flat_map(|guardrail| unmet_guardrail(guardrail, &sidecars, member)));
-        let mut assembly = Assembly::new(self, member);
-        assembly.add_variables(self, member);
-        for sidecar in &sidecars {
-            assembly.add_sidecar(sidecar);
-        }
-        for guardrail in &guardrails {
-            assembly.add_guardrail(guardrail, &sidecars, member);
-        }
-        match assembly.finish() {
+        match self.settings_for(member, &sidecars, &guardrails) {
             Ok(compiled) => {
                 problems.extend(judge(&guardrails, &sidecars, member, &compiled.settings, today));
                 if !problems.is_empty() {
@@ -113,6 +105,24 @@ impl Federation {
                 Err(problems)
             }
         }
+    }
+
+    /// What a member gets before any guardrail or rule is judged.
+    pub(super) fn settings_for(
+        &self,
+        member: &Member,
+        sidecars: &[&Sidecar],
+        guardrails: &[&Guardrail],
+    ) -> Result<Compiled, Vec<SourceProblem>> {
+        let mut assembly = Assembly::new(self, member);
+        assembly.add_variables(self, member);
+        for sidecar in sidecars {
+            assembly.add_sidecar(sidecar);
+        }
+        for guardrail in guardrails {
+            assembly.add_guardrail(guardrail, sidecars, member);
+        }
+        assembly.finish()
     }
 
     /// What is wrong with documents that no member selects: checked as if the first member did, with every variable that any
@@ -302,7 +312,7 @@ fn largest(settings: &Value) -> String {
 }
 
 /// The problem where a cluster is not what a sidecar requires. An unknown version meets no requirement.
-fn unmet_requirement(sidecar: &Sidecar, member: &Member) -> Option<SourceProblem> {
+pub(super) fn unmet_requirement(sidecar: &Sidecar, member: &Member) -> Option<SourceProblem> {
     let required = sidecar.requires.kubernetes.as_ref()?;
     let found = match member.facts.kubernetes {
         Some(version) if required.holds(version) => return None,
@@ -315,9 +325,10 @@ fn unmet_requirement(sidecar: &Sidecar, member: &Member) -> Option<SourceProblem
 }
 
 /// The problems where a guardrail requires what the cluster does not get.
-fn unmet_guardrail(guardrail: &Guardrail, sidecars: &[&Sidecar], member: &Member) -> Vec<SourceProblem> {
+pub(super) fn unmet_guardrail(guardrail: &Guardrail, sidecars: &[&Sidecar], member: &Member) -> Vec<SourceProblem> {
     let missing = |name: &String| {
-        !sidecars.iter().any(|sidecar| sidecar.name == *name) && !guardrail.exempts(Rule::Required, name, member)
+        !sidecars.iter().any(|sidecar| sidecar.name == *name)
+            && !guardrail.exempts(Rule::Required, name.as_str(), member)
     };
     let unmet = guardrail.required.iter().enumerate().filter(|(_, name)| missing(name));
     let problem = |(position, name): (usize, &String)| {

@@ -193,7 +193,7 @@ fn documents_that_do_not_fit_together_say_which() {
                 "1 /spec/required/0 no Sidecar is named `otel-agnet` (did you mean `otel-agent`?)",
                 "1 /spec/never/0 no Sidecar is named `debug`",
                 "2 /spec expected a rule: one of `required`, `never`, `optOut`, `overrides`, `images`, `securityContext`, \
-                 `overhead`",
+                 `overhead`, `skew`",
             ],
         ),
         (

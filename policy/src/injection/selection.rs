@@ -202,6 +202,24 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// Whether a match means the pods of an object, whoever sends it; `None` where that hangs on labels of the namespace that
+/// are not known.
+pub(crate) fn is_meant(
+    settings: &Settings,
+    matching: &Match,
+    object: &Value,
+    kind: WorkloadKind,
+    namespace: &str,
+    namespace_labels: Option<&Map<String, Value>>,
+) -> Option<bool> {
+    let Some(pod) = kind.pod(object) else { return Some(false) };
+    let workload = Workload::of(kind, object);
+    let pod = PodView(pod);
+    let subject =
+        Subject { settings, kind, workload: &workload, pod, namespace, namespace_labels, user: None, offline: true };
+    subject.mismatch(matching).ok().map(|mismatch| mismatch.is_none())
+}
+
 /// Who says whether a sidecar is wanted.
 struct Switch<'a> {
     /// The key for this sidecar comes first, then the key for all, each in the first map that has it.

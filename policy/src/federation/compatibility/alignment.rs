@@ -1,5 +1,6 @@
 //! Which version of each sidecar every member gets by intent, and whether these are too far apart.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -75,10 +76,10 @@ impl VersionPart {
 }
 
 /// The table of sidecars and members, from the settings that each member gets; in the order of the sidecars' names.
-pub fn align<'v>(compiled: impl IntoIterator<Item = (&'v str, &'v Value)>) -> Vec<Alignment> {
+pub fn align<'m, S: Borrow<Value>>(compiled: impl IntoIterator<Item = (&'m str, S)>) -> Vec<Alignment> {
     let mut rows: BTreeMap<String, BTreeMap<String, Intent>> = BTreeMap::new();
     for (member, settings) in compiled {
-        for sidecar in settings["sidecars"].as_array().into_iter().flatten() {
+        for sidecar in settings.borrow()["sidecars"].as_array().into_iter().flatten() {
             let Some(name) = sidecar["name"].as_str() else { continue };
             let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();
             let rollout = sidecar.get("rollout").filter(|rollout| rollout.is_object()).map(|rollout| {

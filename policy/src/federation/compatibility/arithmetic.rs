@@ -11,7 +11,7 @@ use crate::federation::facts::Amounts;
 
 /// Requests or limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::federation) enum Kind {
     Requests,
     Limits,
 }
@@ -29,10 +29,10 @@ impl Kind {
 
 /// An amount that hangs on the pod, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Open(pub(super) String);
+pub(in crate::federation) struct Open(pub(in crate::federation) String);
 
 /// What a container says itself; a limit stands in for a request that is missing, as the API server fills it in.
-pub(super) fn declared(container: &Value, kind: Kind) -> Result<Amounts, Open> {
+pub(in crate::federation) fn declared(container: &Value, kind: Kind) -> Result<Amounts, Open> {
     let mut amounts = read(container, kind)?;
     if kind == Kind::Requests {
         for (name, amount) in read(container, Kind::Limits)? {
@@ -62,14 +62,14 @@ fn read(container: &Value, kind: Kind) -> Result<Amounts, Open> {
 
 /// A container of a pod, and what it asks for.
 #[derive(Debug, Clone)]
-pub(super) struct Share {
-    pub(super) role: Role,
-    pub(super) amounts: Amounts,
+pub(in crate::federation) struct Share {
+    pub(in crate::federation) role: Role,
+    pub(in crate::federation) amounts: Amounts,
 }
 
 /// How a container counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::federation) enum Role {
     /// It runs all the time, from its own start on.
     Container,
     /// So does a native sidecar, which stands among the init containers.
@@ -79,7 +79,7 @@ pub(super) enum Role {
 }
 
 /// What the pod asks for as a whole; init containers in the order of their list.
-pub(super) fn effective(shares: &[Share]) -> Amounts {
+pub(in crate::federation) fn effective(shares: &[Share]) -> Amounts {
     let mut running = Amounts::new();
     let mut sidecars = Amounts::new();
     let mut starting = Amounts::new();

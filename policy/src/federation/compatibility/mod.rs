@@ -4,7 +4,7 @@
 //! what the facts do not say is [`Verdict::Unknown`], never compatible. `docs/compatibility.md` is written from [`RULES`].
 
 mod alignment;
-mod arithmetic;
+pub(super) mod arithmetic;
 mod candidate;
 mod connections;
 mod engine;

@@ -44,10 +44,12 @@ pub enum Rule {
     SecurityContext,
     /// `overhead`.
     Overhead,
+    /// `skew`.
+    Skew,
 }
 
 impl Rule {
-    pub(super) const ALL: [(&str, Self); 7] = [
+    pub(super) const ALL: [(&str, Self); 8] = [
         ("required", Self::Required),
         ("never", Self::Never),
         ("optOut", Self::OptOut),
@@ -55,6 +57,7 @@ impl Rule {
         ("images", Self::Images),
         ("securityContext", Self::SecurityContext),
         ("overhead", Self::Overhead),
+        ("skew", Self::Skew),
     ];
 
     /// The key under which it stands.
@@ -67,6 +70,7 @@ impl Rule {
             Self::Images => "images",
             Self::SecurityContext => "securityContext",
             Self::Overhead => "overhead",
+            Self::Skew => "skew",
         }
     }
 
@@ -74,8 +78,13 @@ impl Rule {
     pub(super) const fn knows_namespaces(self) -> bool {
         match self {
             Self::Required | Self::Never | Self::OptOut | Self::Overhead => true,
-            Self::Overrides | Self::Images | Self::SecurityContext => false,
+            Self::Overrides | Self::Images | Self::SecurityContext | Self::Skew => false,
         }
+    }
+
+    /// Whether it is judged for a sidecar, and not for all of them together.
+    pub(super) const fn knows_sidecars(self) -> bool {
+        !matches!(self, Self::Overhead)
     }
 }
 
@@ -115,12 +124,12 @@ impl Exemption {
         .requires(&["owner", "reason", "expires"])
     }
 
-    /// Whether it is about a rule for a sidecar in a member.
+    /// Whether it is about a rule for a sidecar, or for all of them together, in a member.
     ///
     /// An expired one counts all the same: it is an error by itself, and one is enough.
-    pub(super) fn covers(&self, rule: Rule, sidecar: &str, member: &Member) -> bool {
+    pub(in super::super) fn covers(&self, rule: Rule, sidecar: Option<&str>, member: &Member) -> bool {
         (self.rules.is_empty() || self.rules.contains(&rule))
-            && (self.sidecars.is_empty() || self.sidecars.iter().any(|name| name == sidecar))
+            && (self.sidecars.is_empty() || self.sidecars.iter().any(|name| Some(name.as_str()) == sidecar))
             && (self.namespaces.is_empty() || rule.knows_namespaces())
             && member.selected_by(&self.members)
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::lists::{not_empty, some_texts};
 use super::super::member::texts;
-use super::judge::Leaf;
+use super::known::Leaf;
 use crate::read::{Node, Problems, describe};
 use crate::schema::Schema;
 

@@ -4,18 +4,15 @@
 //! the member has been put in: variables, the cluster, the sidecar, and definitions that hang on nothing else. What an
 //! expression makes for each pod proves nothing, so a rule about it is not kept. `match` does not narrow these rules.
 
-use std::borrow::Cow;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::SourceProblem;
 use super::super::date::Date;
 use super::super::member::Member;
 use super::super::sidecar::Sidecar;
 use super::bounds::Fault;
-use super::{Guardrail, Rule, exemption};
-use crate::expression::Scope;
-use crate::expression::template::{Condition, Template};
+use super::known::{Leaf, Version};
+use super::{Guardrail, Rule, exemption, overhead};
 
 /// What is wrong with the sidecars of a member by its guardrails, and with the guardrails on a day.
 ///
@@ -27,15 +24,39 @@ pub(in super::super) fn judge(
     settings: &Value,
     today: Date,
 ) -> Vec<SourceProblem> {
-    let mut problems: Vec<SourceProblem> =
-        guardrails.iter().flat_map(|guardrail| exemption::expired(guardrail, today)).collect();
+    let expired = guardrails.iter().flat_map(|guardrail| exemption::expired(guardrail, today));
+    let broken = breaches(guardrails, sidecars, member, settings);
+    expired.chain(broken.into_iter().map(|breach| breach.problem)).collect()
+}
+
+/// A rule that is not kept.
+pub(in super::super) struct Breach<'g> {
+    pub(in super::super) guardrail: &'g Guardrail,
+    pub(in super::super) rule: Rule,
+    /// Absent where all sidecars together break it.
+    pub(in super::super) sidecar: Option<&'g str>,
+    pub(in super::super) problem: SourceProblem,
+}
+
+/// The rules that a member does not keep.
+pub(in super::super) fn breaches<'g>(
+    guardrails: &[&'g Guardrail],
+    sidecars: &[&'g Sidecar],
+    member: &Member,
+    settings: &Value,
+) -> Vec<Breach<'g>> {
+    let mut breaches = Vec::new();
     for sidecar in sidecars {
+        let mut note = |guardrail, rule, problems: Vec<SourceProblem>| {
+            let breach = |problem| Breach { guardrail, rule, sidecar: Some(sidecar.name.as_str()), problem };
+            breaches.extend(problems.into_iter().map(breach));
+        };
         let judged = |rule| {
             let chosen = guardrails.iter().filter(move |one| one.rules().any(|own| own == rule));
-            chosen.copied().filter(move |guardrail| !guardrail.exempts(rule, &sidecar.name, member))
+            chosen.copied().filter(move |guardrail| !guardrail.exempts(rule, sidecar.name.as_str(), member))
         };
         for guardrail in judged(Rule::Overrides) {
-            problems.extend(override_faults(guardrail, sidecar));
+            note(guardrail, Rule::Overrides, override_faults(guardrail, sidecar));
         }
         let images: Vec<&Guardrail> = judged(Rule::Images).collect();
         let floors: Vec<&Guardrail> = judged(Rule::SecurityContext).collect();
@@ -46,166 +67,29 @@ pub(in super::super) fn judge(
             for (index, container) in version.containers() {
                 let at = format!("{}/inject/containers/{index}", version.pointer);
                 for guardrail in &images {
-                    problems.extend(image_faults(guardrail, sidecar, &version, &at, container));
+                    let fault = image_faults(guardrail, sidecar, &version, &at, container);
+                    note(guardrail, Rule::Images, fault.into_iter().collect());
                 }
                 for guardrail in &floors {
-                    problems.extend(floor_faults(guardrail, sidecar, &version, &at, container));
+                    note(guardrail, Rule::SecurityContext, floor_faults(guardrail, sidecar, &version, &at, container));
                 }
             }
         }
-        for (guardrails, field, what) in [(&images, "image", "image"), (&floors, "securityContext", "security context")]
-        {
+        for (guardrails, rule, field, what) in [
+            (&images, Rule::Images, "image", "image"),
+            (&floors, Rule::SecurityContext, "securityContext", "security context"),
+        ] {
             for guardrail in guardrails {
-                problems.extend(opened(guardrail, sidecar, field, what));
+                note(guardrail, rule, opened(guardrail, sidecar, field, what));
             }
         }
     }
-    problems
-}
-
-/// What a document says at a place of a container.
-pub(super) enum Leaf<'v> {
-    Missing,
-    /// The same for every pod.
-    Known(Cow<'v, Value>),
-    /// An expression makes it for each pod.
-    Depends,
-}
-
-impl Leaf<'_> {
-    /// The texts of a known list.
-    pub(super) fn texts(&self) -> Option<Vec<String>> {
-        let Self::Known(value) = self else { return None };
-        value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    for guardrail in guardrails {
+        let over = overhead::judge(guardrail, sidecars, member, settings).over;
+        let breach = |problem| Breach { guardrail, rule: Rule::Overhead, sidecar: None, problem };
+        breaches.extend(over.into_iter().map(breach));
     }
-}
-
-/// One version of a sidecar, with what is known of the member.
-struct Version<'v> {
-    /// Its place in the document.
-    pointer: &'static str,
-    inject: Option<&'v Value>,
-    known: Constants,
-}
-
-impl<'v> Version<'v> {
-    fn all(sidecar: &'v Sidecar, settings: &Value) -> Vec<Self> {
-        let read = |(pointer, parts): (&'static str, &'v Map<String, Value>)| Self {
-            pointer,
-            inject: parts.get("inject"),
-            known: Constants::new(settings, &sidecar.name, parts),
-        };
-        sidecar.versions().map(read).collect()
-    }
-
-    /// The containers that are not certain to be left out, by their positions.
-    fn containers(&self) -> impl Iterator<Item = (usize, &'v Map<String, Value>)> {
-        let containers = self.inject.and_then(|inject| inject.get("containers")?.as_array()).into_iter().flatten();
-        let objects = containers.enumerate().filter_map(|(index, one)| Some((index, one.as_object()?)));
-        objects.filter(|(_, container)| container.get("when").is_none_or(|when| self.known.may_hold(when)))
-    }
-
-    /// What a container says at a place; what is `fixed` stands whatever else is said.
-    fn leaf(&self, container: &'v Map<String, Value>, path: &[&str]) -> Leaf<'v> {
-        let fixed = container.get("fixed").filter(|fixed| !fixed.is_null());
-        match fixed.map_or(Leaf::Missing, |fixed| self.known.leaf(fixed, path)) {
-            Leaf::Missing => match path.split_first() {
-                Some((first, rest)) => {
-                    container.get(*first).map_or(Leaf::Missing, |value| self.known.leaf(value, rest))
-                }
-                None => Leaf::Missing,
-            },
-            found => found,
-        }
-    }
-}
-
-/// Names whose values are the same for every pod of a member.
-struct Constants {
-    values: Map<String, Value>,
-    definitions: Vec<(String, Value)>,
-}
-
-/// Every name that any expression of a sidecar may have.
-const NAMES: [&str; 13] = [
-    "cluster",
-    "federation",
-    "vars",
-    "sidecar",
-    "pod",
-    "workload",
-    "namespace",
-    "applications",
-    "handlers",
-    "let",
-    "overrides",
-    "container",
-    "handler",
-];
-
-impl Scope for Constants {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.values.get(name)
-    }
-
-    fn known_field(&self, name: &str, field: &str) -> Option<&Value> {
-        let defined = (name == "let").then(|| self.definitions.iter().find(|(one, _)| one == field));
-        defined.flatten().map(|(_, value)| value)
-    }
-}
-
-impl Constants {
-    fn new(settings: &Value, sidecar: &str, parts: &Map<String, Value>) -> Self {
-        let mut values = Map::new();
-        for (name, key) in [("cluster", "cluster"), ("federation", "federation"), ("vars", "variables")] {
-            values.insert(name.to_owned(), settings.get(key).cloned().unwrap_or_else(|| json!({})));
-        }
-        let version = parts.get("version").and_then(Value::as_str).unwrap_or("0");
-        values.insert("sidecar".to_owned(), json!({"name": sidecar, "version": version}));
-        let mut known = Self { values, definitions: Vec::new() };
-        let lists = [settings.get("let"), parts.get("let")];
-        for definition in lists.into_iter().flatten().filter_map(Value::as_array).flatten() {
-            let name = definition.get("name").and_then(Value::as_str);
-            let value = definition.get("value").and_then(|value| known.constant(value));
-            if let (Some(name), Some(value)) = (name, value) {
-                known.definitions.push((name.to_owned(), value));
-            }
-        }
-        known
-    }
-
-    /// The value of a template that hangs on nothing else.
-    fn constant(&self, value: &Value) -> Option<Value> {
-        Template::compile(value, &NAMES, self).ok()?.constant().cloned()
-    }
-
-    /// Whether a condition is not certain to fail.
-    fn may_hold(&self, condition: &Value) -> bool {
-        Condition::compile(condition, &NAMES, self).map_or(true, |condition| condition.constant() != Some(false))
-    }
-
-    fn leaf<'v>(&self, value: &'v Value, path: &[&str]) -> Leaf<'v> {
-        match (value, path.split_first()) {
-            (Value::Null, _) => Leaf::Missing,
-            (Value::Object(map), Some((key, rest))) => match map.get(*key) {
-                Some(value) => self.leaf(value, rest),
-                None => Leaf::Missing,
-            },
-            (Value::String(_), Some(_)) | (_, None) => match self.constant(value) {
-                None => Leaf::Depends,
-                Some(found) => match found.pointer(&pointer(path)).filter(|found| !found.is_null()) {
-                    Some(found) => Leaf::Known(Cow::Owned(found.clone())),
-                    None => Leaf::Missing,
-                },
-            },
-            // The settings' own check says that this is no object.
-            (_, Some(_)) => Leaf::Missing,
-        }
-    }
-}
-
-fn pointer(path: &[&str]) -> String {
-    path.iter().flat_map(|key| ["/", key]).collect()
+    breaches
 }
 
 /// A problem of a sidecar, with the way to the rule and out of it.

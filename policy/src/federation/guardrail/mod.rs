@@ -9,8 +9,11 @@ mod exemption;
 mod floor;
 mod images;
 mod judge;
+mod known;
 mod overhead;
 mod parts;
+mod skew;
+mod spending;
 
 use serde_json::Value;
 
@@ -26,8 +29,13 @@ pub use bounds::OverrideBound;
 pub use exemption::{Exemption, Rule};
 pub use floor::Floor;
 pub use images::Images;
-pub(super) use judge::judge;
+pub(super) use judge::{Breach, breaches, judge};
+pub(super) use known::Version;
+pub(super) use overhead::judge as judge_overhead;
 pub use overhead::{Amounts, Overhead};
+pub(super) use skew::Apart;
+pub use skew::Skew;
+pub use spending::{Budgeted, Excess, Spending, Workload};
 
 /// A guardrail.
 #[derive(Debug, Clone)]
@@ -56,6 +64,8 @@ pub struct Guardrail {
     pub security_context: Option<Floor>,
     /// What all sidecars together may request.
     pub overhead: Option<Overhead>,
+    /// How far versions may be apart across members.
+    pub skew: Vec<Skew>,
     /// Who is let off, by whom and until when.
     pub exemptions: Vec<Exemption>,
     pub(super) document: usize,
@@ -87,6 +97,8 @@ impl Guardrail {
         let images = fields.optional("images").and_then(|node| Images::read(&node, problems));
         let security_context = fields.optional("securityContext").and_then(|node| Floor::read(&node, problems));
         let overhead = fields.optional("overhead").and_then(|node| Overhead::read(&node, problems));
+        let skew = each(not_empty(fields.optional("skew"), problems), problems, Skew::read);
+        unique(skew.iter().map(|one| one.sidecar.as_str()), "window for", &format!("{at}/skew"), "/sidecar", problems);
         let exemptions = each(fields.optional("exemptions"), problems, Exemption::read);
         fields.finish(problems);
         let guardrail = Self {
@@ -102,6 +114,7 @@ impl Guardrail {
             images,
             security_context,
             overhead,
+            skew,
             exemptions,
             document,
             members,
@@ -129,6 +142,7 @@ impl Guardrail {
             Rule::Images => self.images.is_some(),
             Rule::SecurityContext => self.security_context.is_some(),
             Rule::Overhead => self.overhead.is_some(),
+            Rule::Skew => !self.skew.is_empty(),
         })
     }
 
@@ -144,20 +158,29 @@ impl Guardrail {
         let overrides = self.overrides.iter().enumerate();
         let overrides =
             overrides.map(|(index, one)| (format!("/spec/overrides/{index}/sidecar"), one.sidecar.as_str()));
+        let skew = self.skew.iter().enumerate();
+        let skew = skew.map(|(index, one)| (format!("/spec/skew/{index}/sidecar"), one.sidecar.as_str()));
         let exempt = self.exemptions.iter().enumerate().flat_map(|(index, exemption)| {
             let names = exemption.sidecars.iter().enumerate();
             names.map(move |(name, sidecar)| (format!("/spec/exemptions/{index}/sidecars/{name}"), sidecar.as_str()))
         });
-        plain.chain(opt_out).chain(overrides).chain(exempt)
+        plain.chain(opt_out).chain(overrides).chain(skew).chain(exempt)
     }
 
-    /// Whether a sidecar is let off a rule everywhere in a member.
-    pub(super) fn exempts(&self, rule: Rule, sidecar: &str, member: &Member) -> bool {
+    /// Whether a sidecar, or all of them together, is let off a rule everywhere in a member.
+    pub(super) fn exempts<'n>(&self, rule: Rule, sidecar: impl Into<Option<&'n str>>, member: &Member) -> bool {
+        let sidecar = sidecar.into();
         self.exemptions.iter().any(|one| one.covers(rule, sidecar, member) && one.namespaces.is_empty())
     }
 
     /// The namespaces of a member in which a sidecar is let off a rule.
-    pub(super) fn exempt_namespaces(&self, rule: Rule, sidecar: &str, member: &Member) -> Vec<&str> {
+    pub(super) fn exempt_namespaces<'n>(
+        &self,
+        rule: Rule,
+        sidecar: impl Into<Option<&'n str>>,
+        member: &Member,
+    ) -> Vec<&str> {
+        let sidecar = sidecar.into();
         let covering = self.exemptions.iter().filter(|one| one.covers(rule, sidecar, member));
         let mut names: Vec<&str> = covering.flat_map(|one| &one.namespaces).map(String::as_str).collect();
         names.sort_unstable();
@@ -172,6 +195,10 @@ impl Guardrail {
                 let pointer = format!("{at}/exemptions/{index}/rules/{position}");
                 if !self.rules().any(|one| one == *rule) {
                     problems.add(pointer, format!("this guardrail has no `{}`", rule.name()));
+                } else if !exemption.sidecars.is_empty() && !rule.knows_sidecars() {
+                    let message =
+                        format!("`{}` holds for all sidecars together, so `sidecars` cannot narrow it", rule.name());
+                    problems.add_with_hint(pointer, message, Some("leave `sidecars` out"));
                 } else if !exemption.namespaces.is_empty() && !rule.knows_namespaces() {
                     let message =
                         format!("`{}` holds for a whole member, so `namespaces` cannot narrow it", rule.name());
@@ -197,6 +224,7 @@ impl Guardrail {
             ("images", Images::schema().says("Which images sidecars may have.")),
             ("securityContext", Floor::schema().says("What containers of sidecars must say about their security.")),
             ("overhead", Overhead::schema().says("What all sidecars together may request.")),
+            ("skew", Schema::some_of(Skew::schema()).says("How far versions may be apart across members.")),
             ("exemptions", Schema::list_of(Exemption::schema()).says("Who is let off, and until when.")),
         ])
     }
