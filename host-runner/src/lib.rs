@@ -7,6 +7,7 @@ pub mod admission;
 mod artifact;
 pub mod capabilities;
 pub mod cli;
+mod compliance;
 pub mod documents;
 pub mod engine;
 pub mod fragments;

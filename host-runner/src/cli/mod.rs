@@ -23,6 +23,7 @@ mod probe;
 mod probe_images;
 mod problems;
 mod registry;
+mod report;
 mod serve;
 mod serve_limits;
 mod settings;
@@ -58,6 +59,7 @@ enum Command {
     Compile(Box<compile::Arguments>),
     Preview(preview::Arguments),
     Probe(probe::Arguments),
+    Report(report::Arguments),
     Init(init::Arguments),
     Serve(Box<serve::Arguments>),
     Manifests(manifests::Arguments),
@@ -69,7 +71,7 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or skipped with a reason
-  1  denied by the policy, or different with --check
+  1  denied by the policy, a guardrail that is not kept, or different with --check
   2  wrong usage
   3  an input cannot be used
   4  fedcar itself failed";
@@ -106,6 +108,7 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Compile(arguments) => compile::run(&arguments, talk),
         Command::Preview(arguments) => preview::run(&arguments, talk),
         Command::Probe(arguments) => probe::run(&arguments, talk),
+        Command::Report(arguments) => report::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(*arguments, talk),
         Command::Manifests(arguments) => manifests::run(&arguments, talk),

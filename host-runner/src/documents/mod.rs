@@ -11,7 +11,8 @@ mod today;
 use std::collections::HashSet;
 use std::path::Path;
 
-use fedcar_policy::federation::compatibility::{Finding, Verdict};
+use fedcar_policy::federation::compatibility::{Finding, Verdict, align};
+use fedcar_policy::federation::compliance::Compliance;
 use fedcar_policy::federation::{self, Compiled, Date, Federation, LOCK_FILE, Lock, Member, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -96,9 +97,29 @@ impl Loaded {
     /// `file:line` of what says a place of compiled settings, the file as the documents call it.
     pub fn place_of(&self, compiled: &Compiled, settings_pointer: &str) -> Option<String> {
         let (document, pointer) = compiled.source_of(settings_pointer);
+        let (name, _, (line, _)) = self.position(document, &pointer)?;
+        Some(format!("{name}:{line}"))
+    }
+
+    /// Where a place of a document stands: the file as the documents call it and as the user can open it, line and column.
+    pub(crate) fn position(&self, document: usize, pointer: &str) -> Option<(&str, &str, (u32, u32))> {
         let (file, locations) = self.folder.origins.get(document)?;
-        let (line, _) = locations.find(&pointer);
-        Some(format!("{}:{line}", self.folder.files.get(*file)?.name))
+        let file = self.folder.files.get(*file)?;
+        Some((&file.name, &file.path, locations.find(pointer)))
+    }
+
+    /// The day by which exemptions have ended or not.
+    pub(crate) fn today(&self) -> Date {
+        self.today
+    }
+
+    /// Which rule of which guardrail is kept in which member.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the documents besides their guardrails.
+    pub(crate) fn compliance(&self) -> Result<Compliance, Vec<Diagnostic>> {
+        self.federation.compliance(&self.lock, self.today).map_err(|problems| self.folder.diagnostics(problems))
     }
 
     /// Compiles every member, on all processors, and makes of each what the caller keeps: the settings of hundreds of members

@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use certificates::CaBundle;
 use ground::Ground;
 pub(crate) use kubewarden::{KubewardenRequest, build as build_for_kubewarden};
+pub(crate) use policies::proofs;
 
 /// The name of every object that needs no other, and the value of the label by which all of them are found.
 const NAME: &str = "fedcar";

@@ -3,6 +3,9 @@
 //! They are judged after every mutating webhook, on the pod as it will be stored. Nothing here may deny a pod that the
 //! module would admit, so a sidecar whose scope CEL cannot repeat is left out with a warning.
 
+use std::collections::BTreeMap;
+
+use fedcar_policy::federation::Version;
 use serde_json::{Value, json};
 
 use super::required::{self, Required};
@@ -41,6 +44,23 @@ pub(super) fn build(ground: &Ground<'_>, warnings: &mut Vec<String>) -> Vec<Valu
         }
     }
     objects
+}
+
+/// The name of the policy that proves each required sidecar, where there is one.
+pub(crate) fn proofs(settings: &Value, kubernetes: Option<Version>) -> BTreeMap<String, String> {
+    let Ok(ground) = Ground::new(settings, "", None, kubernetes, Proof::Image) else { return BTreeMap::new() };
+    if ground.lacks(SINCE) {
+        return BTreeMap::new();
+    }
+    let pairs = ground.settings.sidecars.iter().zip(required::sources(&ground, "sidecars"));
+    let proven = pairs.filter(|(sidecar, source)| {
+        required::is_required(&ground.settings, sidecar) && required::read(&ground, sidecar, source).is_ok()
+    });
+    proven.map(|(sidecar, _)| (sidecar.name.clone(), policy_name(&sidecar.name))).collect()
+}
+
+fn policy_name(sidecar: &str) -> String {
+    format!("fedcar-required-{sidecar}")
 }
 
 /// What differs between policies.
@@ -95,7 +115,7 @@ fn presence(required: &Required) -> Policy {
         "!variables.required || variables.carried".to_owned()
     };
     Policy {
-        name: format!("fedcar-required-{}", required.name),
+        name: policy_name(&required.name),
         operation: "CREATE",
         resources: &["pods"],
         conditions: vec![cel::not_a_mirror_pod()],

@@ -7,6 +7,7 @@
 
 pub mod compatibility;
 mod compile;
+pub mod compliance;
 mod date;
 mod facts;
 pub mod guardrail;

@@ -1,0 +1,26 @@
+//! `fedcar report`: what documents come to, for those who answer for it.
+
+mod compliance;
+
+use clap::{Args, Subcommand};
+
+use super::exit::{Exit, Failure};
+use super::talk::Talk;
+
+/// Report on the documents of a federation
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    report: Report,
+}
+
+#[derive(Debug, Subcommand)]
+enum Report {
+    Compliance(compliance::Arguments),
+}
+
+pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
+    match &arguments.report {
+        Report::Compliance(arguments) => compliance::run(arguments, talk),
+    }
+}
