@@ -104,6 +104,58 @@ fn goldens() {
     }
 }
 
+/// Budgets are told in every form, whatever is compared, and what is exempt or not meant does not count.
+#[test]
+fn budgets_that_are_exceeded_are_told() {
+    let folder = folder("budgets");
+    // What hangs on the pod is known here only.
+    let cpu = "cpu: \"${workload.name == 'checkout' ? '70m' : '25m'}\"";
+    replace(&folder.join("new/sidecars/otel-collector.yaml"), "cpu: 25m", cpu);
+    let guardrail = "apiVersion: fedcar.dev/v1alpha1\nkind: Guardrail\nmetadata: { name: budgets }\nspec:\n  \
+        match: { namespaces: { matchExpressions: [{ key: kubernetes.io/metadata.name, operator: NotIn, values: [payments] }] } }\n  \
+        overhead:\n    pod: { cpu: 80m }\n    namespace: { memory: 500Mi }\n    member: { cpu: 100m, memory: 100Gi }\n  \
+        exemptions:\n    - { owner: analytics, reason: They pay for it., expires: 9999-12-31, namespaces: [analytics] }\n    \
+        - { owner: edge, reason: It is small., expires: 9999-12-31, members: { matchLabels: { fedcar.dev/member: edge-1 } } }\n";
+    fs::write(folder.join("new/guardrails/budgets.yaml"), guardrail).unwrap();
+    let preview = |more: &[&str]| {
+        fedcar(&folder, &[&["preview", "new", "--workloads", "workloads", "--list", "2"], more].concat(), "")
+    };
+    for (golden, arguments) in [
+        ("budgets.txt", &[][..]),
+        ("budgets-against.txt", &["--against", "old"]),
+        ("budgets.md", &["--against", "old", "--output", "markdown"]),
+    ] {
+        let ran = preview(arguments);
+        assert_eq!((ran.code, ran.stderr.as_str()), (DENIED, ""), "{golden}");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preview").join(golden);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, &ran.stdout).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(&path).unwrap_or_default(),
+            ran.stdout,
+            "{golden} differs; BLESS=1 writes it anew"
+        );
+    }
+    // What is injected already counts as much as what will be.
+    let over = |ran: &Ran| {
+        let sums = ran.lines().into_iter().filter(|line| line.get("groups").is_some());
+        sums.map(|line| line["overBudget"].clone()).collect::<Vec<_>>()
+    };
+    let fresh = over(&preview(&["--output", "json", "--cluster", "eu-1"]));
+    let injected = fedcar(
+        &folder,
+        &["inject", "--quiet", "--federation", "new", "--cluster", "eu-1", "--output", "json", "workloads"],
+        "",
+    );
+    fs::write(folder.join("injected.json"), injected.stdout).unwrap();
+    let again =
+        ["preview", "new", "--workloads", "injected.json", "--list", "2", "--output", "json", "--cluster", "eu-1"];
+    let again = over(&fedcar(&folder, &again, ""));
+    assert!(fresh[0].is_array(), "{fresh:?}");
+    assert_eq!(fresh[0][0]["requested"], again[0][0]["requested"], "{fresh:?} {again:?}");
+}
+
 /// A List, JSON lines and YAML of the same objects, from files and from standard input.
 #[test]
 fn every_form_of_an_export_gives_the_same() {
