@@ -90,7 +90,7 @@ struct MemberSummary<'s> {
     error: Option<&'s str>,
     notes: &'s [String],
     taken: Option<&'s str>,
-    age_days: Option<u32>,
+    age_days: Option<i64>,
     kubernetes: Option<String>,
     kubelets: Vec<String>,
     architectures: &'s [String],

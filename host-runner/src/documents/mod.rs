@@ -11,7 +11,7 @@ mod today;
 use std::collections::HashSet;
 use std::path::Path;
 
-use fedcar_policy::federation::compatibility::{Finding, Verdict, align};
+use fedcar_policy::federation::compatibility::{Finding, Verdict, align, intents};
 use fedcar_policy::federation::compliance::Compliance;
 use fedcar_policy::federation::{self, Compiled, Date, Federation, LOCK_FILE, Lock, Member, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
@@ -171,19 +171,21 @@ impl Loaded {
             let refused =
                 |finding: &&Finding| finding.verdict == Verdict::Incompatible && !allowed.contains(&finding.rule);
             let incompatible: Vec<Finding> = compiled.findings.iter().filter(refused).cloned().collect();
-            Ok((make(member, &compiled), incompatible))
+            Ok((make(member, &compiled), incompatible, intents(&compiled.settings)))
         };
         let compiled: Vec<Result<_, Vec<SourceProblem>>> = members.par_iter().map(one).collect();
-        let (mut made, mut problems, mut incompatible) = (Vec::new(), Vec::new(), Vec::new());
-        for member in compiled {
-            match member {
-                Ok((one, found)) => {
+        let (mut made, mut problems, mut incompatible, mut versions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (member, compiled) in members.iter().zip(compiled) {
+            match compiled {
+                Ok((one, found, intents)) => {
                     made.push(one);
                     incompatible.extend(found);
+                    versions.push((member.name.as_str(), intents));
                 }
                 Err(found) => problems.extend(found),
             }
         }
+        problems.extend(self.federation.skew(&align(versions)));
         problems.extend(self.federation.objections(&incompatible));
         (made, problems)
     }

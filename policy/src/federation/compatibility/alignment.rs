@@ -1,6 +1,5 @@
 //! Which version of each sidecar every member gets by intent, and whether these are too far apart.
 
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -75,19 +74,26 @@ impl VersionPart {
     }
 }
 
-/// The table of sidecars and members, from the settings that each member gets; in the order of the sidecars' names.
-pub fn align<'m, S: Borrow<Value>>(compiled: impl IntoIterator<Item = (&'m str, S)>) -> Vec<Alignment> {
+/// What the settings of one member say about each sidecar, by its name.
+pub fn intents(settings: &Value) -> Vec<(String, Intent)> {
+    let sidecars = settings["sidecars"].as_array().into_iter().flatten();
+    let intent = |sidecar: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();
+        let rollout = sidecar.get("rollout").filter(|rollout| rollout.is_object()).map(|rollout| {
+            let previous = rollout.get("previous").filter(|previous| previous.is_object());
+            (rollout["percent"].as_u64().unwrap_or(100), previous.map(|previous| text(&previous["version"])))
+        });
+        Some((sidecar["name"].as_str()?.to_owned(), Intent { version: text(&sidecar["version"]), rollout }))
+    };
+    sidecars.filter_map(intent).collect()
+}
+
+/// The table of sidecars and members, from the [`intents`] of each member; in the order of the sidecars' names.
+pub fn align<'m>(members: impl IntoIterator<Item = (&'m str, Vec<(String, Intent)>)>) -> Vec<Alignment> {
     let mut rows: BTreeMap<String, BTreeMap<String, Intent>> = BTreeMap::new();
-    for (member, settings) in compiled {
-        for sidecar in settings.borrow()["sidecars"].as_array().into_iter().flatten() {
-            let Some(name) = sidecar["name"].as_str() else { continue };
-            let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();
-            let rollout = sidecar.get("rollout").filter(|rollout| rollout.is_object()).map(|rollout| {
-                let previous = rollout.get("previous").filter(|previous| previous.is_object());
-                (rollout["percent"].as_u64().unwrap_or(100), previous.map(|previous| text(&previous["version"])))
-            });
-            let intent = Intent { version: text(&sidecar["version"]), rollout };
-            rows.entry(name.to_owned()).or_default().insert(member.to_owned(), intent);
+    for (member, intents) in members {
+        for (sidecar, intent) in intents {
+            rows.entry(sidecar).or_default().insert(member.to_owned(), intent);
         }
     }
     rows.into_iter().map(|(sidecar, members)| Alignment { sidecar, members }).collect()
@@ -208,7 +214,7 @@ mod tests {
             settings("1.2.0", json!({"percent": 5})),
         );
         let edge = settings("1.1.0", Value::Null);
-        let rows = align([("us", &us), ("eu", &eu), ("edge", &edge)]);
+        let rows = align([("us", intents(&us)), ("eu", intents(&eu)), ("edge", intents(&edge))]);
         assert_eq!(rows.len(), 1);
         let shown: Vec<String> = rows[0].members.iter().map(|(member, intent)| format!("{member} {intent}")).collect();
         assert_eq!(shown, ["edge 1.1.0", "eu 1.2.0 (20 %, else 1.1.0)", "us 1.2.0 (5 %, else none)"]);
@@ -235,7 +241,7 @@ mod tests {
     #[test]
     fn a_member_that_is_too_far_behind_is_told_from_whom() {
         let settings = ["1.30.0", "1.28.0", "latest"].map(|version| settings(version, Value::Null));
-        let rows = align(["eu", "edge", "lab"].into_iter().zip(&settings));
+        let rows = align(["eu", "edge", "lab"].into_iter().zip(settings.iter().map(intents)));
         let rule = super::super::rule("version-skew").unwrap();
         let found = rows[0].judge(Window { part: VersionPart::Minor, at_most: 1 }, rule);
         let shown: Vec<String> =

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use self::alignment::{Alignment, Intent, VersionPart, Window, align};
+pub use self::alignment::{Alignment, Intent, VersionPart, Window, align, intents};
 use self::candidate::Candidate;
 pub use self::images::images;
 use self::outcome::Outcomes;

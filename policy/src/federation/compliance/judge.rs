@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::compatibility::align;
+use super::super::compatibility::{align, intents};
 use super::super::compile::{unmet_guardrail, unmet_requirement};
 use super::super::guardrail::{Apart, Breach, Guardrail, Rule, breaches, judge_overhead};
 use super::super::sidecar::Sidecar;
@@ -51,7 +51,7 @@ impl Federation {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let rows = align(subjects.iter().map(|subject| (subject.member.name.as_str(), &subject.settings)));
+        let rows = align(subjects.iter().map(|subject| (subject.member.name.as_str(), intents(&subject.settings))));
         let apart: Vec<Apart<'_>> = self.apart(&rows).collect();
         let rows = subjects.iter().flat_map(|subject| {
             let broken = breaches(&subject.guardrails, &subject.sidecars, subject.member, &subject.settings);
@@ -74,7 +74,7 @@ impl Federation {
         if !unmet.is_empty() {
             return Err(unmet);
         }
-        let (settings, _) = self.settings_for(member, &sidecars, &guardrails)?;
+        let settings = self.settings_for(member, &sidecars, &guardrails)?.settings;
         Ok(Subject { member, sidecars, guardrails, settings })
     }
 }
