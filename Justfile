@@ -53,6 +53,10 @@ bench-federation: build
 bench-serve:
     cargo bench --locked --workspace --bench serve
 
+# A million workloads through `fedcar preview`: how many in a second, and in how much memory; takes ten minutes.
+bench-preview:
+    cargo bench --locked --workspace --bench preview
+
 # Compare what our documents make with what other injectors make; PARITY_EXTRA names a folder of further pairs.
 test-parity:
     cargo test --locked --workspace --test parity -- --nocapture --test-threads=1

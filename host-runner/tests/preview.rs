@@ -10,6 +10,9 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+#[cfg(target_os = "linux")]
+mod export;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -296,4 +299,24 @@ fn wrong_usage_and_bad_documents_are_told() {
         assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(message), "{arguments:?}: {}", ran.stderr);
     }
+}
+
+/// Nearly all of them are pods of a controller, which count nothing and cost no decision: it is about memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_list_passes_in_bounded_memory() {
+    const OBJECTS: u32 = 200_000;
+    const COUNTED_OF: u32 = 100;
+    const MOST_KILOBYTES: u64 = 160 * 1024;
+    let folder = folder("memory");
+    let items = (0..OBJECTS).map(|number| match number % COUNTED_OF {
+        0 => export::deployment(number),
+        _ => json!({
+            "apiVersion": "v1", "kind": "Pod", "spec": {"containers": []},
+            "metadata": {"name": format!("p-{number}"), "ownerReferences": [{"controller": true, "name": "r"}]},
+        }),
+    });
+    let taken = export::preview(&folder, &["old", "--cluster", "eu-1", "--list", "3"], items);
+    assert!(taken.stdout.starts_with("eu-1: 2000 workloads (0 pods): "), "{}", taken.stdout);
+    assert!(taken.peak_kilobytes < MOST_KILOBYTES, "{} kB", taken.peak_kilobytes);
 }

@@ -18,8 +18,9 @@ use super::explain::Form;
 use super::incompatible::AllowArguments;
 use super::install::InstallArguments;
 use super::registry::{RegistryArguments, not_pinned};
-use super::settings::engine_for;
+use super::settings::engine_of;
 use super::talk::Talk;
+use super::workloads::threads;
 use crate::admission::validate_settings;
 use crate::artifact::{
     Carrier, Change, Install, MemberArtifact, ModuleReference, NotPinned, Place, Repository, assemble, can_be_a_folder,
@@ -226,7 +227,7 @@ fn members(
     talk: Talk,
 ) -> Result<Vec<MemberArtifact>, Failure> {
     let install = arguments.install(module)?;
-    let policy = engine_for(rayon::current_num_threads())?.load(MODULE)?;
+    let policy = engine_of(threads())?.load(MODULE)?;
     let count = loaded.federation().members().count();
     let done = AtomicUsize::new(0);
     let make = |member: &Member, compiled: &Compiled| {

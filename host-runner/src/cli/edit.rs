@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::exit::{Exit, Failure};
 use super::inputs::Input;
 use crate::admission::{apply, review_request};
-use crate::input::visit;
+use crate::input::{LargeLists, visit};
 use crate::output::{Documents, Item, Output};
 
 /// How the result is printed.
@@ -54,7 +54,9 @@ pub(super) fn run(
             }
             Input::Json(source) => {
                 let file = source.name();
-                for located in source.read_json()? {
+                // A document of YAML comes out as it was, so a list stays one.
+                let lists = if output == Output::Yaml { LargeLists::Whole } else { LargeLists::Opened };
+                for located in source.read_json(lists)? {
                     let mut located = located?;
                     editor.edit(&mut located.value, &file, located.line)?;
                     if output == Output::Yaml {

@@ -14,7 +14,7 @@ use super::talk::Talk;
 use super::verdict::{fault, message, title};
 use crate::admission::{AdmitReply, Report, Reviewer, SidecarReport, Verdict};
 use crate::engine::Policy;
-use crate::input::visit;
+use crate::input::{LargeLists, visit};
 use crate::output::table;
 
 /// Say for each workload which sidecars it gets or not, why, and which document decides it
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: Arguments, talk: Talk) -> Result<Exit, Failure> {
             }
             Input::Json(source) => {
                 let file = source.name();
-                for located in source.read_json()? {
+                for located in source.read_json(LargeLists::Opened)? {
                     let mut located = located?;
                     explainer.document(&mut located.value, &file, located.line)?;
                 }

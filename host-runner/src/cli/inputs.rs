@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::input::{Format, InputError, NamespaceLabels, Namespaces, Source, YamlText, expand, visit};
+use crate::input::{Format, InputError, LargeLists, NamespaceLabels, Namespaces, Source, YamlText, expand, visit};
 
 use super::exit::Failure;
 
@@ -70,7 +70,7 @@ impl NamespaceArguments {
                 }
                 Input::Json(source) if source.is_stream() => {}
                 Input::Json(source) => {
-                    for located in source.read_json()? {
+                    for located in source.read_json(LargeLists::Opened)? {
                         visit(&mut located?.value, &mut note)?;
                     }
                 }

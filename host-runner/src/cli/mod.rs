@@ -31,6 +31,7 @@ mod talk;
 mod uninject;
 mod verdict;
 mod whole_file;
+mod workloads;
 
 use std::process::ExitCode;
 

@@ -5,21 +5,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use fedcar_policy::federation::guardrail::Spending;
-use fedcar_policy::injection::WorkloadKind;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::exit::{Exit, Failure};
-use super::inputs::{Input, NamespaceArguments, open};
-use super::settings::{engine, prepare, without_text};
+use super::settings::{engine_of, prepare, without_text};
 use super::talk::Talk;
-use crate::admission::{Reviewer, SidecarReport, restore};
+use super::workloads::{Answer, Compared, Taken, WorkloadArguments, each_of, threads};
+use crate::admission::SidecarReport;
 use crate::documents::{self, Loaded};
 use crate::engine::{Engine, Policy};
-use crate::input::visit;
-use crate::preview::{
-    Counted, Fate, JsonExcess, Judged, Row, Seen, SpendError, Tally, counts, judge, markdown, spend, text,
-};
+use crate::preview::{Fate, JsonExcess, Judged, Row, Seen, Tally, markdown, spend, text};
+use crate::problem::Diagnostic;
 
 /// Show what the documents would make of the workloads of an export, for every member
 #[derive(Debug, Args)]
@@ -30,8 +27,8 @@ pub(super) struct Arguments {
     documents: PathBuf,
     /// The export: files, folders, patterns, or `-` for standard input; may be repeated
     ///
-    /// What `kubectl get namespaces,pods,deployments,… -A -o json` writes, or any manifests. JSON lines are read one by
-    /// one, so an export of any length passes in the memory of its longest line; a `List` is read whole.
+    /// What `kubectl get namespaces,pods,deployments,… -A -o json` writes, or any manifests. JSON lines and the items of a
+    /// `List` are read one by one, so an export of any length passes in the memory of its largest objects.
     #[arg(long, value_name = "PATH", required = true)]
     workloads: Vec<String>,
     /// Only this member; may be repeated
@@ -40,14 +37,8 @@ pub(super) struct Arguments {
     /// Show only what differs from what these other documents make
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// Count each pod as one, also those that a Deployment or another controller has made, and nothing else
-    #[arg(long)]
-    pods: bool,
     #[command(flatten)]
-    namespaces: NamespaceArguments,
-    /// How many workloads of each group are named
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    list: usize,
+    taken: WorkloadArguments,
     /// The form of the result
     #[arg(long, short, value_enum, value_name = "FORM", default_value_t = Form::Text)]
     output: Form,
@@ -68,23 +59,6 @@ Examples:
   kubectl get namespaces,pods,deployments,statefulsets,daemonsets,jobs,cronjobs -A -o json | \\
     fedcar preview retail --cluster eu-1 --workloads -
   fedcar preview retail --workloads export.json --against main/retail --output markdown";
-
-/// A member with its policy, and the one of the other documents where two are compared.
-struct Compared {
-    policy: Policy,
-    other: Option<Policy>,
-    spending: Option<Spending>,
-    tally: Tally,
-}
-
-impl Compared {
-    /// The sums, with the budgets that are exceeded.
-    fn finish(self) -> Tally {
-        let mut tally = self.tally;
-        tally.over = self.spending.map(|spending| spending.excesses()).unwrap_or_default();
-        tally
-    }
-}
 
 /// One workload in one member.
 #[derive(Serialize)]
@@ -140,44 +114,23 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
         .map(|folder| documents::load(folder, documents::today()))
         .transpose()
         .map_err(Failure::Problems)?;
-    let mut inputs = open(&arguments.workloads)?;
-    let namespaces = arguments.namespaces.namespaces(&mut inputs)?;
-    let mut members = members(arguments, &loaded, other.as_ref(), talk)?;
-    let default_namespace = arguments.namespaces.namespace.clone();
+    let (members, spending): (Vec<Compared>, Vec<Option<Spending>>) =
+        members(arguments, &loaded, other.as_ref(), talk)?.into_iter().unzip();
     let mut previewer = Previewer {
-        reviewer: Reviewer { namespaces, default_namespace, explain: true },
-        counted: if arguments.pods { Counted::Pods } else { Counted::Workloads },
+        tallies: members.iter().map(|member| Tally::new(&member.name, arguments.taken.list)).collect(),
+        spending,
         form: arguments.output,
         stdout: io::stdout().lock(),
         worst: Exit::Done,
     };
-    for input in inputs {
-        match input {
-            Input::Yaml(yaml) => {
-                for mut document in yaml.documents {
-                    let place = format!("{}:{}", yaml.file, document.line);
-                    previewer.document(&mut members, &mut document.value, &place)?;
-                }
-            }
-            Input::Json(source) => {
-                let file = source.name();
-                for located in source.read_json()? {
-                    let mut located = located?;
-                    let place = format!("{file}:{}", located.line);
-                    previewer.document(&mut members, &mut located.value, &place)?;
-                }
-            }
-        }
-    }
-    if members.iter().all(|member| member.tally.workloads == 0) {
+    each_of(&arguments.workloads, &arguments.taken, &members, |member, taken, answer| {
+        previewer.tell(member, taken, answer)
+    })?;
+    if previewer.tallies.iter().all(|tally| tally.workloads == 0) {
         talk.warning("the export holds no workload that counts: pods that a controller has made count with `--pods`");
     }
-    let tallies: Vec<Tally> = members.into_iter().map(Compared::finish).collect();
-    if tallies.iter().any(|tally| !tally.over.is_empty()) {
-        previewer.worst = previewer.worst.max(Exit::Denied);
-    }
-    let compared = arguments.against.is_some();
-    previewer.finish(loaded.federation().name(), &tallies, compared).map_err(Failure::stdout)?;
+    previewer.close_accounts();
+    previewer.finish(loaded.federation().name(), arguments.against.is_some()).map_err(Failure::stdout)?;
     Ok(previewer.worst)
 }
 
@@ -187,8 +140,8 @@ fn members(
     loaded: &Loaded,
     other: Option<&Loaded>,
     talk: Talk,
-) -> Result<Vec<Compared>, Failure> {
-    let engine = engine()?;
+) -> Result<Vec<(Compared, Option<Spending>)>, Failure> {
+    let engine = engine_of(threads())?;
     let all = loaded.federation().members().map(|member| member.name.clone());
     let names: Vec<String> = if arguments.cluster.is_empty() { all.collect() } else { arguments.cluster.clone() };
     let mut problems = Vec::new();
@@ -210,19 +163,20 @@ fn members(
         let folder = arguments.against.as_deref().unwrap_or(&arguments.documents);
         let other = other.filter(known).map(|other| policy(other, folder)).transpose()?.flatten();
         if let Some((policy, settings)) = now {
-            let spending = loaded.federation().spending(name, &settings, arguments.list);
+            let spending = loaded.federation().spending(name, &settings, arguments.taken.list);
             let other = other.map(|(policy, _)| policy);
-            members.push(Compared { policy, other, spending, tally: Tally::new(name, arguments.list) });
+            members.push((Compared { name: name.clone(), policy, other, budgeted: spending.is_some() }, spending));
         }
     }
     problems.dedup();
     if problems.is_empty() { Ok(members) } else { Err(Failure::Problems(problems)) }
 }
 
-/// A member's policy with its settings, or what is wrong with these.
-type Prepared = Result<(Policy, Value), Vec<crate::problem::Diagnostic>>;
+/// A policy with its settings, or what is wrong with these.
+type Prepared = Result<(Policy, Value), Vec<Diagnostic>>;
 
-fn policy(engine: &Engine, loaded: &Loaded, name: &str, folder: &Path) -> Result<Prepared, Failure> {
+/// The policy of one member; the inner error is what stands in its way.
+pub(super) fn policy(engine: &Engine, loaded: &Loaded, name: &str, folder: &Path) -> Result<Prepared, Failure> {
     let settings = match loaded.settings(name) {
         Ok((settings, _)) => settings,
         Err(problems) => return Ok(Err(problems)),
@@ -232,42 +186,27 @@ fn policy(engine: &Engine, loaded: &Loaded, name: &str, folder: &Path) -> Result
 }
 
 struct Previewer {
-    reviewer: Reviewer,
-    counted: Counted,
+    /// One for each member.
+    tallies: Vec<Tally>,
+    /// One for each member, where it has budgets.
+    spending: Vec<Option<Spending>>,
     form: Form,
     stdout: io::StdoutLock<'static>,
     worst: Exit,
 }
 
 impl Previewer {
-    fn document(&mut self, members: &mut [Compared], document: &mut Value, place: &str) -> Result<(), Failure> {
-        visit(document, &mut |object| {
-            self.reviewer.namespaces.note(object);
-            members.iter_mut().try_for_each(|member| self.object(member, object, place))
-        })
-    }
-
-    fn object(&mut self, member: &mut Compared, object: &Value, place: &str) -> Result<(), Failure> {
-        let Some(kind) = counts(object, self.counted) else { return Ok(()) };
-        let ask = |policy: &Policy| {
-            let reply = self
-                .reviewer
-                .admit(policy, object)
-                .map_err(|source| Failure::Unanswered { place: place.to_owned(), source })?;
-            judge(object, kind, reply).map_err(|source| Failure::Patch { place: place.to_owned(), source })
-        };
-        let now = ask(&member.policy)?;
-        let before = member.other.as_ref().map(ask).transpose()?;
-        if let Some(spending) = &mut member.spending {
-            self.spend(spending, &member.policy, object, kind, &now).map_err(|error| match error {
-                SpendError::Unanswered(source) => Failure::Unanswered { place: place.to_owned(), source },
-                SpendError::Patch(source) => Failure::Patch { place: place.to_owned(), source },
-            })?;
+    fn tell(&mut self, member: usize, taken: &Taken<'_>, answer: Answer) -> Result<(), Failure> {
+        let Answer { before, now, bare } = answer;
+        if let Some(Some(spending)) = self.spending.get_mut(member) {
+            let object = bare.as_ref().unwrap_or(taken.object);
+            spend(spending, &now, (object, taken.kind), (taken.namespace, taken.found));
         }
+        let Some(tally) = self.tallies.get_mut(member) else { return Ok(()) };
         let told = if let Some(before) = &before {
-            member.tally.add_difference(before, &now)
+            tally.add_difference(before, &now)
         } else {
-            member.tally.add(&now);
+            tally.add(&now);
             true
         };
         if !told {
@@ -279,33 +218,23 @@ impl Previewer {
             _ => Exit::Done,
         });
         match self.form {
-            Form::Json => self.line(&member.tally.member, before.as_ref(), &now).map_err(Failure::stdout),
+            Form::Json => line(&mut self.stdout, &tally.member, before.as_ref(), &now).map_err(Failure::stdout),
             Form::Text | Form::Markdown => Ok(()),
         }
     }
 
-    fn spend(
-        &self,
-        spending: &mut Spending,
-        policy: &Policy,
-        object: &Value,
-        kind: WorkloadKind,
-        now: &Judged,
-    ) -> Result<(), SpendError> {
-        let namespace = self.reviewer.namespace_of(object);
-        let found = self.reviewer.namespaces.find(namespace);
-        spend(spending, now, object, kind, (namespace, found), || restore(policy, object))
+    /// Which budgets are exceeded.
+    fn close_accounts(&mut self) {
+        for (tally, spending) in self.tallies.iter_mut().zip(&self.spending) {
+            tally.over = spending.as_ref().map(Spending::excesses).unwrap_or_default();
+            if !tally.over.is_empty() {
+                self.worst = self.worst.max(Exit::Denied);
+            }
+        }
     }
 
-    fn line(&mut self, cluster: &str, before: Option<&Judged>, now: &Judged) -> io::Result<()> {
-        let before = before.map(Part::of);
-        let Judged { name, copies, fate, .. } = now;
-        let line = JsonLine { cluster, workload: name, pods: *copies, fate: *fate, before, now: Part::of(now) };
-        serde_json::to_writer(&mut self.stdout, &line)?;
-        writeln!(self.stdout)
-    }
-
-    fn finish(&mut self, federation: &str, tallies: &[Tally], compared: bool) -> io::Result<()> {
+    fn finish(&mut self, federation: &str, compared: bool) -> io::Result<()> {
+        let tallies = self.tallies.as_slice();
         match self.form {
             Form::Text => {
                 let texts: Vec<String> = tallies.iter().map(|tally| text(tally, compared)).collect();
@@ -321,6 +250,14 @@ impl Previewer {
         }
         self.stdout.flush()
     }
+}
+
+fn line(out: &mut impl Write, cluster: &str, before: Option<&Judged>, now: &Judged) -> io::Result<()> {
+    let before = before.map(Part::of);
+    let Judged { name, copies, fate, .. } = now;
+    let line = JsonLine { cluster, workload: name, pods: *copies, fate: *fate, before, now: Part::of(now) };
+    serde_json::to_writer(&mut *out, &line)?;
+    writeln!(out)
 }
 
 impl<'j> Part<'j> {

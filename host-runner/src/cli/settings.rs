@@ -1,5 +1,6 @@
 //! One cluster's settings, written by hand or compiled from a federation, handed to the policy module.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
@@ -93,18 +94,15 @@ pub(super) fn without_text(at: &str, problems: Vec<Problem>) -> Vec<Diagnostic> 
     problems.into_iter().map(|problem| problem.of_whole(at)).collect()
 }
 
-/// The engine of a command: one call at a time, and nobody waits for it behind a webhook.
+/// The engine of a command: one call at a time.
 pub(super) fn engine() -> Result<Engine, Failure> {
-    engine_for(1)
+    engine_of(NonZero::<usize>::MIN)
 }
 
-/// The same for several threads.
-pub(super) fn engine_for(threads: usize) -> Result<Engine, Failure> {
-    let limits = Limits {
-        concurrent_calls: u32::try_from(threads).unwrap_or(u32::MAX),
-        deadline: std::time::Duration::from_secs(10),
-        ..Limits::default()
-    };
+/// An engine for so many calls at a time; nobody waits for it behind a webhook.
+pub(super) fn engine_of(concurrent_calls: NonZero<usize>) -> Result<Engine, Failure> {
+    let concurrent_calls = u32::try_from(concurrent_calls.get()).unwrap_or(u32::MAX);
+    let limits = Limits { concurrent_calls, deadline: std::time::Duration::from_secs(10), ..Limits::default() };
     // Without a private folder the code is compiled anew each time, which is slower and nothing else.
     let cache = Cache::of_user().unwrap_or_else(|_| Cache::none());
     Ok(Engine::new(limits, cache)?)

@@ -1,15 +1,18 @@
 //! JSON objects from a reader: JSON lines one by one, or a text with one or more values.
 //!
 //! Read with `serde_json`, but duplicate keys and deep nesting are refused as they are in YAML: the last of two equal
-//! keys would win silently, and another reader takes the first.
+//! keys would win silently, and another reader takes the first. A value is tried with as much of the text as is there,
+//! and again with more where it goes on; so the memory is that of the largest value. A list can be larger than any
+//! memory: one that is read item by item takes that of its largest item.
 
 use std::fmt;
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::InputError;
+use super::objects::{complete, is_list};
 use super::source::syntax;
 use crate::problem::Diagnostic;
 use crate::yaml::MAX_DEPTH;
@@ -18,6 +21,25 @@ use crate::yaml::MAX_DEPTH;
 const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// How much is read at once, at least.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What is longer is no object: API servers take requests of 3 MiB. With `items` it is a list, before its `kind` is known.
+const LARGEST_OBJECT_BYTES: usize = 4 * 1024 * 1024;
+
+/// How deep the values of a list's keys and its items stand in it.
+const KEY_DEPTH: usize = 1;
+const ITEM_DEPTH: usize = 2;
+
+/// What becomes of a list that is larger than any object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LargeLists {
+    /// It is one value.
+    Whole,
+    /// Each of its items is a value.
+    Opened,
+}
 
 /// A value and the line on which it starts.
 #[derive(Debug)]
@@ -32,12 +54,17 @@ pub struct Located {
 pub struct JsonObjects<R> {
     file: String,
     reader: R,
-    /// The line or text being read, and how much of it is done.
+    large_lists: LargeLists,
+    /// What is read and not forgotten, and how much of it is done.
     text: Vec<u8>,
     done: usize,
-    /// The line on which `text` starts.
-    first_line: u32,
+    /// Whether the first line of `text` is whole, so that it can be shown.
+    starts_line: bool,
+    /// Line and column of what is not done yet; the column is counted in characters.
+    line: u32,
+    column: u32,
     state: State,
+    list: Option<List>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -46,88 +73,244 @@ enum State {
     Start,
     /// `text` is one line of many.
     Lines,
-    /// `text` is all that is left.
-    Whole,
+    /// `text` is some of what is left.
+    Text,
     /// The end, or an error.
     Over,
 }
 
+/// A list whose items are being read.
+struct List {
+    /// Its other keys, as far as they are read.
+    fields: Map<String, Value>,
+    /// Whether its first item has been read, and whether any did not say what it is.
+    begun: bool,
+    nameless: bool,
+}
+
 impl<R: BufRead> JsonObjects<R> {
     /// Reads from a reader; the file name is for messages.
-    pub fn new(file: impl Into<String>, reader: R) -> Self {
-        Self { file: file.into(), reader, text: Vec::new(), done: 0, first_line: 1, state: State::Start }
+    pub fn new(file: impl Into<String>, reader: R, large_lists: LargeLists) -> Self {
+        Self {
+            file: file.into(),
+            reader,
+            large_lists,
+            text: Vec::new(),
+            done: 0,
+            starts_line: true,
+            line: 1,
+            column: 1,
+            state: State::Start,
+            list: None,
+        }
     }
 
     fn advance(&mut self) -> Result<Option<Located>, InputError> {
         loop {
-            let rest = self.text.get(self.done..).unwrap_or_default();
-            let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            self.done += blank;
-            if blank < rest.len() {
-                break;
+            if let Some(list) = self.list.take()
+                && let Some(item) = self.item(list)?
+            {
+                return Ok(Some(item));
             }
-            if self.state == State::Whole || !self.next_line()? {
+            if self.peek()?.is_none() {
+                return Ok(None);
+            }
+            if let Some(located) = self.value::<0>()? {
+                self.state = if self.state == State::Start { State::Lines } else { self.state };
+                return Ok(Some(located));
+            }
+        }
+    }
+
+    /// The next value, which stands this deep; `None` where it is a list whose items are read instead.
+    fn value<const DEPTH: usize>(&mut self) -> Result<Option<Located>, InputError> {
+        loop {
+            let rest = self.rest();
+            match parse::<DEPTH>(rest.trim_ascii_end()) {
+                // A number that ends where the text does may go on.
+                Ok((value, length)) if length < rest.len() || !self.more()? => {
+                    let line = self.line;
+                    self.step(length);
+                    return Ok(Some(Located { value, line }));
+                }
+                Err(error) if error.is_eof() => {
+                    if DEPTH == 0 && self.open_list() {
+                        return Ok(None);
+                    }
+                    // A first value that goes on behind its first line: not JSON lines but a text.
+                    if self.state == State::Start && self.text.ends_with(b"\n") {
+                        self.state = State::Text;
+                    }
+                    if !self.more()? {
+                        return Err(self.refusal(&error));
+                    }
+                }
+                Err(error) => return Err(self.refusal(&error)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Goes to the items of what is larger than any object and begins as a list.
+    fn open_list(&mut self) -> bool {
+        if self.large_lists == LargeLists::Whole || self.rest().len() < LARGEST_OBJECT_BYTES {
+            return false;
+        }
+        let Some((fields, length)) = list_head(self.rest()) else { return false };
+        self.step(length);
+        self.state = if self.state == State::Start { State::Text } else { self.state };
+        self.list = Some(List { fields, begun: false, nameless: false });
+        true
+    }
+
+    /// The next item of a list; `None` at its end.
+    fn item(&mut self, mut list: List) -> Result<Option<Located>, InputError> {
+        match self.peek()? {
+            Some(b']') => {
+                self.step(1);
+                return self.end_of(list).map(|()| None);
+            }
+            Some(b',') if list.begun => self.step(1),
+            Some(_) if !list.begun => {}
+            _ => return Err(self.unexpected("expected `,` or `]`")),
+        }
+        self.peek()?;
+        let mut item = self.value::<ITEM_DEPTH>()?;
+        list.begun = true;
+        if let Some(Located { value, .. }) = &mut item {
+            complete(value, &list.fields);
+            list.nameless |= value.get("kind").is_none();
+        }
+        self.list = Some(list);
+        Ok(item)
+    }
+
+    /// Reads what is behind the items of a list.
+    fn end_of(&mut self, List { mut fields, nameless, .. }: List) -> Result<(), InputError> {
+        loop {
+            match self.peek()? {
+                Some(b',') => self.step(1),
+                Some(b'}') => break self.step(1),
+                _ => return Err(self.unexpected("expected `,` or `}`")),
+            }
+            self.peek()?;
+            let Some(Located { value: Value::String(key), .. }) = self.value::<KEY_DEPTH>()? else {
+                return Err(self.unexpected("expected a key"));
+            };
+            if key == "items" || fields.contains_key(&key) {
+                return Err(self.unexpected(&format!("duplicate key `{key}`")));
+            }
+            if self.peek()? != Some(b':') {
+                return Err(self.unexpected("expected `:`"));
+            }
+            self.step(1);
+            self.peek()?;
+            fields.extend(self.value::<KEY_DEPTH>()?.map(|located| (key, located.value)));
+        }
+        let missing = match fields.get("kind") {
+            Some(kind) if !is_list(kind) => format!("expected a list in what is so large, found the kind {kind}"),
+            Some(kind) if kind != "List" && nameless => {
+                "expected `kind` in each item, or that of the list before its items".to_owned()
+            }
+            Some(_) => return Ok(()),
+            None => "expected a `kind` beside `items`".to_owned(),
+        };
+        Err(self.problem(&missing, None))
+    }
+
+    /// The next byte that is not blank; `None` at the end.
+    fn peek(&mut self) -> Result<Option<u8>, InputError> {
+        loop {
+            let rest = self.rest();
+            let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let found = rest.get(blank).copied();
+            self.step(blank);
+            if found.is_some() {
+                return Ok(found);
+            }
+            // A line that is done makes room for the next one.
+            self.forget();
+            if !self.more()? {
                 return Ok(None);
             }
         }
-        match parse(self.text.get(self.done..).unwrap_or_default().trim_ascii_end()) {
-            Ok((value, length)) => {
-                let line = self.first_line.saturating_add(self.breaks_before(self.done));
-                self.done += length;
-                self.state = if self.state == State::Start { State::Lines } else { self.state };
-                Ok(Some(Located { value, line }))
-            }
-            // A first value that goes on behind its first line: not JSON lines but a text.
-            Err(error) if error.is_eof() && self.state == State::Start => {
-                let read = self.reader.read_to_end(&mut self.text);
-                read.map_err(|source| InputError::Read { file: self.file.clone(), source })?;
-                self.state = State::Whole;
-                self.advance()
-            }
-            Err(error) => Err(syntax(self.diagnostic(&error))),
-        }
     }
 
-    /// Reads one more line; false at the end.
-    fn next_line(&mut self) -> Result<bool, InputError> {
-        self.first_line = self.first_line.saturating_add(self.breaks_before(self.text.len()));
-        self.text.clear();
-        self.done = 0;
-        let read = self.reader.read_until(b'\n', &mut self.text);
-        read.map_err(|source| InputError::Read { file: self.file.clone(), source })?;
-        if self.state == State::Start && self.text.starts_with(BYTE_ORDER_MARK) {
+    fn rest(&self) -> &[u8] {
+        self.text.get(self.done..).unwrap_or_default()
+    }
+
+    /// Reads on, where values stand on lines to the end of the line. False where there is no more.
+    fn more(&mut self) -> Result<bool, InputError> {
+        if self.state == State::Lines && self.text.ends_with(b"\n") {
+            return Ok(false);
+        }
+        if self.done > CHUNK_BYTES {
+            self.forget();
+        }
+        let is_first = self.state == State::Start && self.text.is_empty();
+        let length = u64::try_from(CHUNK_BYTES.max(self.text.len())).unwrap_or(u64::MAX);
+        let mut limited = self.reader.by_ref().take(length);
+        let read = match self.state {
+            State::Text | State::Over => limited.read_to_end(&mut self.text),
+            State::Start | State::Lines => limited.read_until(b'\n', &mut self.text),
+        };
+        let read = read.map_err(|source| InputError::Read { file: self.file.clone(), source })?;
+        if is_first && self.text.starts_with(BYTE_ORDER_MARK) {
             self.done = BYTE_ORDER_MARK.len();
         }
-        Ok(!self.text.is_empty())
+        Ok(read > 0)
     }
 
-    fn breaks_before(&self, end: usize) -> u32 {
-        let breaks = self.text.iter().take(end).filter(|byte| **byte == b'\n').count();
-        u32::try_from(breaks).unwrap_or(u32::MAX)
+    /// Drops what is done.
+    fn forget(&mut self) {
+        if let Some(last) = self.done.checked_sub(1) {
+            self.starts_line = self.text.get(last) == Some(&b'\n');
+            self.text.drain(..self.done);
+            self.done = 0;
+        }
     }
 
-    /// A parser's error, whose place is counted in bytes of the value, at its place in characters of the file.
-    fn diagnostic(&self, error: &serde_json::Error) -> Diagnostic {
-        let value = self.text.get(self.done..).unwrap_or_default();
-        let line_start = self.done
-            + value
-                .split_inclusive(|byte| *byte == b'\n')
-                .take(error.line().saturating_sub(1))
-                .map(<[u8]>::len)
-                .sum::<usize>();
-        let at = line_start + error.column().saturating_sub(1);
-        let before = self.text.get(..at).unwrap_or(&self.text);
-        let in_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let column = String::from_utf8_lossy(in_line).chars().count() + 1;
-        let line_in_text = self.breaks_before(at);
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    /// Goes on behind some bytes.
+    fn step(&mut self, length: usize) {
+        let passed = self.rest().get(..length).unwrap_or_default();
+        let breaks = memchr::memchr_iter(b'\n', passed).count();
+        let in_line = passed.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let characters = count(in_line.iter().filter(|byte| (**byte & 0xc0) != 0x80).count());
+        self.column = if breaks == 0 { self.column } else { 1 }.saturating_add(characters);
+        self.line = self.line.saturating_add(count(breaks));
+        self.done += length;
+    }
+
+    /// What a parser finds wrong with the next value, whose place is counted in bytes of the value.
+    fn refusal(&mut self, error: &serde_json::Error) -> InputError {
         let hint = (error.is_eof() && self.state == State::Lines)
             .then(|| "the first line is a whole value, so each line must be one".to_owned());
-        let place = (line_in_text.saturating_add(1), u32::try_from(column).unwrap_or(u32::MAX));
-        let text = String::from_utf8_lossy(&self.text);
-        let diagnostic = Diagnostic::at(self.file.as_str(), &text, place, message, hint);
-        Diagnostic { line: Some(self.first_line.saturating_add(line_in_text)), ..diagnostic }
+        let lines = self.rest().split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+        self.step(lines.map(<[u8]>::len).sum::<usize>());
+        self.step(error.column().saturating_sub(1).min(self.rest().len()));
+        let message = error.to_string();
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+        self.problem(message, hint)
+    }
+
+    /// What stands here is not what a list goes on with.
+    fn unexpected(&self, message: &str) -> InputError {
+        let message =
+            if self.rest().is_empty() { format!("EOF while parsing a list: {message}") } else { message.to_owned() };
+        self.problem(&message, None)
+    }
+
+    /// A problem with what comes next.
+    fn problem(&self, message: &str, hint: Option<String>) -> InputError {
+        let before = self.text.get(..self.done).unwrap_or_default();
+        let start = before.iter().rposition(|byte| *byte == b'\n').map(|found| found + 1);
+        let shown = start.or(self.starts_line.then_some(0)).and_then(|start| self.text.get(start..));
+        let shown =
+            shown.map(|text| String::from_utf8_lossy(text.split(|byte| *byte == b'\n').next().unwrap_or_default()));
+        let place = (1, self.column);
+        let diagnostic = Diagnostic::at(self.file.as_str(), &shown.unwrap_or_default(), place, message, hint);
+        syntax(Diagnostic { line: Some(self.line), ..diagnostic })
     }
 }
 
@@ -146,22 +329,54 @@ impl<R: BufRead> Iterator for JsonObjects<R> {
     }
 }
 
-/// The first value of a text, and how many bytes it takes.
-fn parse(text: &[u8]) -> Result<(Value, usize), serde_json::Error> {
-    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Strict>();
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The keys before `items`, where a text begins as a list does, and how long that beginning is.
+fn list_head(text: &[u8]) -> Option<(Map<String, Value>, usize)> {
+    let mut fields = Map::new();
+    let mut rest = text;
+    let mut expected = b'{';
+    loop {
+        rest = behind(rest, expected)?;
+        let (Value::String(key), length) = parse::<KEY_DEPTH>(rest).ok()? else { return None };
+        rest = behind(rest.get(length..)?, b':')?;
+        if key == "items" {
+            rest = behind(rest, b'[')?;
+            let may_be_list = fields.get("kind").is_none_or(is_list);
+            return may_be_list.then(|| (fields, text.len() - rest.len()));
+        }
+        let (value, length) = parse::<KEY_DEPTH>(rest).ok()?;
+        if fields.insert(key, value).is_some() {
+            return None;
+        }
+        rest = rest.get(length..)?;
+        expected = b',';
+    }
+}
+
+/// What is behind a byte, which must be the next one that is not blank.
+fn behind(text: &[u8], byte: u8) -> Option<&[u8]> {
+    text.trim_ascii_start().strip_prefix(&[byte])
+}
+
+/// The first value of a text, which stands this deep, and how many bytes it takes.
+fn parse<const DEPTH: usize>(text: &[u8]) -> Result<(Value, usize), serde_json::Error> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Strict<DEPTH>>();
     match values.next() {
         Some(Ok(Strict(value))) => Ok((value, values.byte_offset())),
         Some(Err(error)) => Err(error),
-        None => Ok((Value::Null, text.len())),
+        None => serde_json::from_slice(text).map(|Strict::<DEPTH>(value)| (value, text.len())),
     }
 }
 
 /// A value without duplicate keys and of bounded depth.
-struct Strict(Value);
+struct Strict<const DEPTH: usize>(Value);
 
-impl<'de> serde::Deserialize<'de> for Strict {
+impl<'de, const DEPTH: usize> serde::Deserialize<'de> for Strict<DEPTH> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StrictValue { depth: 0 }.deserialize(deserializer).map(Strict)
+        StrictValue { depth: DEPTH }.deserialize(deserializer).map(Strict)
     }
 }
 
@@ -251,7 +466,7 @@ mod tests {
     use super::*;
 
     fn read(text: &[u8]) -> Vec<Result<(String, u32), String>> {
-        JsonObjects::new("x", text)
+        JsonObjects::new("x", text, LargeLists::Opened)
             .map(|next| match next {
                 Ok(located) => Ok((located.value.to_string(), located.line)),
                 Err(InputError::Syntax(syntax)) => {
@@ -305,5 +520,74 @@ mod tests {
         for levels in [MAX_DEPTH + 1, 200, 100_000] {
             assert!(read(deep(levels).as_bytes())[0].is_err());
         }
+    }
+
+    /// A list that is too large for an object, its items between others of the same size.
+    fn large(before: &str, items: &str, after: &str) -> String {
+        let blank = " ".repeat(2 * LARGEST_OBJECT_BYTES);
+        format!("{before}\"items\": [\n{items}{blank}]{after}")
+    }
+
+    #[test]
+    fn a_large_list_is_read_item_by_item() {
+        let ok = |value: &str, line| Ok((value.to_owned(), line));
+        let items = "{\"kind\":\"Pod\",\"n\":1.10},\n {\"kind\":\"Pod\"}";
+        for (before, after) in [
+            ("{", ",\n\"kind\":\"List\"}"),
+            ("{", ",\"kind\":\"PodList\",\"metadata\":{}}"),
+            ("{\"apiVersion\":\"v1\",\"kind\":\"List\",", "}"),
+            ("\u{feff} {\"kind\":\"PodList\",", ",\"apiVersion\":\"v1\"}\n"),
+        ] {
+            let text = large(before, items, after);
+            let expected = [ok("{\"kind\":\"Pod\",\"n\":1.10}", 2), ok("{\"kind\":\"Pod\"}", 3)];
+            assert_eq!(read(text.as_bytes()), expected, "{before} {after}");
+            let more = format!("{text}\n{{\"b\":\n2}}");
+            assert_eq!(read(more.as_bytes()).pop().unwrap().unwrap().0, "{\"b\":2}");
+            let whole: Vec<_> = JsonObjects::new("x", text.as_bytes(), LargeLists::Whole).collect();
+            assert_eq!(whole.len(), 1);
+        }
+        assert_eq!(read(large("{\"kind\":\"List\",", "", "}").as_bytes()), []);
+        let named = large("{\"apiVersion\":\"apps/v1\",\"kind\":\"DeploymentList\",", "{\"metadata\":{}}", "}");
+        let expected = "{\"metadata\":{},\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\"}";
+        assert_eq!(read(named.as_bytes()), [ok(expected, 2)]);
+    }
+
+    #[test]
+    fn what_is_no_list_is_read_whole_however_large() {
+        for (before, after) in [("{\"kind\":\"ConfigMap\",", "}"), ("{\"data\":[1],\"x\":{", "}}"), ("[{", "}]")] {
+            let text = large(before, "{}", after);
+            assert_eq!(read(text.as_bytes()).len(), 1, "{before}");
+            assert!(read(text.as_bytes())[0].is_ok(), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_broken_large_list_is_refused_at_its_place() {
+        let list = "{\"kind\":\"List\",";
+        for (before, items, after, expected) in [
+            (list, "{\"kind\":\"A\"} {\"kind\":\"B\"}", "}", "2:14: expected `,` or `]`"),
+            (list, "{\"a\":1,\n\"a\":2}", "}", "3:3: duplicate key `a`"),
+            (list, "1,", "}", "2:8388611: expected value"),
+            (list, "", ",\"kind\":1}", "2:8388617: duplicate key `kind`"),
+            (list, "", ",\"items\":1}", "2:8388618: duplicate key `items`"),
+            (list, "", ",\n\"a\" 1}", "3:5: expected `:`"),
+            (list, "", ",\n\"a\":1 1}", "3:7: expected `,` or `}`"),
+            (list, "", ",\n\"a\":", "3:5: EOF while parsing a value"),
+            (list, "", "\n", "3:1: EOF while parsing a list: expected `,` or `}`"),
+            ("{", "", "\n}", "3:2: expected a `kind` beside `items`"),
+            ("{", "", ",\n\"kind\":\"A\"}", "3:12: expected a list in what is so large, found the kind \"A\""),
+            (
+                "{",
+                "{}",
+                ",\n\"kind\":\"PodList\"}",
+                "3:18: expected `kind` in each item, or that of the list before its items",
+            ),
+        ] {
+            let text = large(before, items, after);
+            assert_eq!(read(text.as_bytes()).pop(), Some(Err(expected.to_owned())), "{items:?} {after:?}");
+        }
+        let deep = |levels: usize| large(list, &format!("{}1{}", "[".repeat(levels), "]".repeat(levels)), "}");
+        assert!(read(deep(MAX_DEPTH - ITEM_DEPTH).as_bytes())[0].is_ok());
+        assert!(read(deep(MAX_DEPTH - ITEM_DEPTH + 1).as_bytes())[0].is_err());
     }
 }

@@ -47,12 +47,16 @@ impl Namespaces {
         Self { by_name: HashMap::new(), from_flags }
     }
 
+    /// Whether an object is a Namespace.
+    pub fn is_one(object: &Value) -> bool {
+        object.get("kind").is_some_and(|kind| kind == "Namespace")
+            && object.get("apiVersion").is_some_and(|version| version == "v1")
+    }
+
     /// Remembers a Namespace; anything else is none.
     pub fn note(&mut self, object: &Value) {
-        let is_namespace = object.get("kind").is_some_and(|kind| kind == "Namespace")
-            && object.get("apiVersion").is_some_and(|version| version == "v1");
         let name = object.pointer("/metadata/name").and_then(Value::as_str);
-        if let (true, Some(name)) = (is_namespace, name) {
+        if let (true, Some(name)) = (Self::is_one(object), name) {
             self.by_name.insert(name.to_owned(), object.clone());
         }
     }

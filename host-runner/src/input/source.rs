@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use globset::GlobBuilder;
 use walkdir::WalkDir;
 
-use super::JsonObjects;
+use super::{JsonObjects, LargeLists};
 use crate::problem::Diagnostic;
 use crate::yaml::{self, Document};
 
@@ -112,8 +112,8 @@ impl Source {
     }
 
     /// Reads it value by value, as JSON.
-    pub fn read_json(&self) -> Result<JsonObjects<Box<dyn BufRead>>, InputError> {
-        Ok(JsonObjects::new(self.name(), self.open()?))
+    pub fn read_json(&self, large_lists: LargeLists) -> Result<JsonObjects<Box<dyn BufRead>>, InputError> {
+        Ok(JsonObjects::new(self.name(), self.open()?, large_lists))
     }
 
     fn open(&self) -> Result<Box<dyn BufRead>, InputError> {

@@ -1,7 +1,5 @@
 //! What the sidecars of a workload request, for the budgets of guardrails.
 
-use std::borrow::Cow;
-
 use fedcar_policy::federation::guardrail::{Budgeted, Excess, Spending, Workload};
 use fedcar_policy::injection::WorkloadKind;
 use fedcar_policy::settings::NAMESPACE_NAME_LABEL;
@@ -23,25 +21,32 @@ pub(crate) enum SpendError {
     Patch(#[from] PatchError),
 }
 
-/// Adds what sidecars request in the pods of a workload. `restore` takes an injection back; one that it refuses counts
-/// as none, as it does where the pod is admitted.
+/// The object without what was injected before; `None` where it is that already. `restore` takes an injection back; one
+/// that it refuses counts as none, as it does where the pod is admitted.
+pub(crate) fn bare(
+    judged: &Judged,
+    object: &Value,
+    restore: impl FnOnce() -> Result<RestoreReply, Unanswered>,
+) -> Result<Option<Value>, SpendError> {
+    if !matches!(judged.fate, Fate::Changed | Fate::Kept) {
+        return Ok(None);
+    }
+    let RestoreReply::Patch(patch) = restore()? else { return Ok(None) };
+    let mut bare = object.clone();
+    apply(&mut bare, &patch)?;
+    Ok(Some(bare))
+}
+
+/// Adds what sidecars request in the pods of a workload, whose object is bare of them, in a namespace of which an object may
+/// have been found.
 pub(crate) fn spend(
     spending: &mut Spending,
     judged: &Judged,
-    object: &Value,
-    kind: WorkloadKind,
+    (object, kind): (&Value, WorkloadKind),
     (namespace, found): (&str, Option<&Value>),
-    restore: impl FnOnce() -> Result<RestoreReply, Unanswered>,
-) -> Result<(), SpendError> {
-    let mut bare = Cow::Borrowed(object);
-    match judged.fate {
-        Fate::Injected => {}
-        Fate::Changed | Fate::Kept => {
-            if let RestoreReply::Patch(patch) = restore()? {
-                apply(bare.to_mut(), &patch)?;
-            }
-        }
-        Fate::Removed | Fate::Skipped | Fate::Denied | Fate::Undecided => return Ok(()),
+) {
+    if !matches!(judged.fate, Fate::Injected | Fate::Changed | Fate::Kept) {
+        return;
     }
     let labels = found.map(|found| {
         let labels = found.pointer("/metadata/labels").and_then(Value::as_object);
@@ -49,10 +54,10 @@ pub(crate) fn spend(
         labels.insert(NAMESPACE_NAME_LABEL.to_owned(), Value::from(namespace));
         labels
     });
-    let before = pod(&bare, kind);
+    let before = pod(object, kind);
     spending.add(&Workload {
         name: &judged.name,
-        object: &bare,
+        object,
         kind,
         namespace,
         namespace_labels: labels.as_ref(),
@@ -60,7 +65,6 @@ pub(crate) fn spend(
         after: judged.spec(),
         copies: judged.copies,
     });
-    Ok(())
 }
 
 /// A budget that is exceeded, for programs.

@@ -21,7 +21,7 @@ mod text;
 use fedcar_policy::injection::WorkloadKind;
 use serde_json::Value;
 
-pub(crate) use budgets::{JsonExcess, SpendError, spend};
+pub(crate) use budgets::{JsonExcess, SpendError, bare, spend};
 pub(crate) use judge::{Fate, Judged, judge};
 pub(crate) use markdown::markdown;
 pub(crate) use tally::{Row, Seen, Tally};
