@@ -8,6 +8,7 @@ mod artifact;
 pub mod capabilities;
 pub mod cli;
 mod compliance;
+mod difference;
 pub mod documents;
 pub mod engine;
 pub mod fragments;

@@ -7,6 +7,7 @@ mod certificate;
 mod check;
 mod compile;
 mod completions;
+mod diff;
 mod edit;
 mod exit;
 mod explain;
@@ -61,6 +62,7 @@ enum Command {
     Preview(preview::Arguments),
     Probe(probe::Arguments),
     Report(report::Arguments),
+    Diff(diff::Arguments),
     Init(init::Arguments),
     Serve(Box<serve::Arguments>),
     Manifests(manifests::Arguments),
@@ -72,7 +74,7 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or skipped with a reason
-  1  denied by the policy, a guardrail that is not kept, or different with --check
+  1  denied by the policy, a guardrail that is not kept, or different with --check and diff
   2  wrong usage
   3  an input cannot be used
   4  fedcar itself failed";
@@ -110,6 +112,7 @@ fn run(command: Command, talk: Talk) -> Result<Exit, Failure> {
         Command::Preview(arguments) => preview::run(&arguments, talk),
         Command::Probe(arguments) => probe::run(&arguments, talk),
         Command::Report(arguments) => report::run(&arguments, talk),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Init(arguments) => init::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(*arguments, talk),
         Command::Manifests(arguments) => manifests::run(&arguments, talk),

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use fedcar_policy::federation::compatibility::{Finding, Verdict, align, intents};
 use fedcar_policy::federation::compliance::Compliance;
+use fedcar_policy::federation::difference::Described;
 use fedcar_policy::federation::{self, Compiled, Date, Federation, LOCK_FILE, Lock, Member, Source, SourceProblem};
 use fedcar_policy::read::{Problem, clip};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -120,6 +121,11 @@ impl Loaded {
     /// What is wrong with the documents besides their guardrails.
     pub(crate) fn compliance(&self) -> Result<Compliance, Vec<Diagnostic>> {
         self.federation.compliance(&self.lock, self.today).map_err(|problems| self.folder.diagnostics(problems))
+    }
+
+    /// What the documents say for a member, for a comparison; `settings` are those of the member.
+    pub fn describe(&self, cluster: &str, settings: &Value) -> Option<Described> {
+        self.federation.describe(&self.folder.sources, cluster, settings)
     }
 
     /// Compiles every member, on all processors, and makes of each what the caller keeps: the settings of hundreds of members

@@ -5,13 +5,18 @@ use std::collections::BTreeSet;
 use fedcar_policy::injection::WorkloadKind;
 use serde::Serialize;
 use serde_json::Value;
+use similar::TextDiff;
 
 use super::copies;
 use super::requests::Requests;
 use crate::admission::{AdmitReply, PatchError, SidecarReport, Verdict, apply};
+use crate::yaml;
 
 /// What an injection leaves on a pod for itself: it names the revision, so it differs where nothing else does.
 const MARKS: [&str; 2] = ["fedcar.dev/injected", "fedcar.dev/original"];
+
+/// Unchanged lines around a change of a pod: enough to see in which container it is.
+const CONTEXT_LINES: usize = 2;
 
 /// What would become of a workload, compared with how it is in the export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,6 +87,12 @@ impl Judged {
     /// The `spec` of the pod as it would be.
     pub(super) fn spec(&self) -> &Value {
         self.pod.get("spec").unwrap_or(&Value::Null)
+    }
+
+    /// The pods of both as a unified diff of their YAML; empty where they are equal.
+    pub(crate) fn difference_since(&self, before: &Self) -> String {
+        let [before, after] = [before, self].map(|judged| yaml::write(&judged.pod));
+        TextDiff::from_lines(&before, &after).unified_diff().context_radius(CONTEXT_LINES).to_string()
     }
 
     /// What a sidecar becomes, in the words of a row.

@@ -24,7 +24,7 @@ use serde_json::Value;
 pub(crate) use budgets::{JsonExcess, SpendError, bare, spend};
 pub(crate) use judge::{Fate, Judged, judge};
 pub(crate) use markdown::markdown;
-pub(crate) use tally::{Row, Seen, Tally};
+pub(crate) use tally::{Row, Seen, Tally, differences};
 pub(crate) use text::text;
 
 /// Which objects stand for workloads, since an export holds pods beside what made them.

@@ -21,7 +21,8 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, name: &str, listed: usize) {
+    /// One more; so many are named.
+    pub(crate) fn add(&mut self, name: &str, listed: usize) {
         self.workloads += 1;
         if self.first.len() < listed {
             self.first.push(name.to_owned());
@@ -155,7 +156,7 @@ fn group(groups: &mut BTreeMap<String, Seen>, key: String) -> &mut Seen {
 }
 
 /// One row for each sidecar that becomes something else; else one for contents that differ.
-fn differences(other: &Judged, judged: &Judged) -> Vec<Row> {
+pub(crate) fn differences(other: &Judged, judged: &Judged) -> Vec<Row> {
     let names = other.sidecars.iter().chain(&judged.sidecars).map(|sidecar| sidecar.name.as_str());
     let mut rows: Vec<Row> = Vec::new();
     for name in names {

@@ -42,6 +42,11 @@ pub enum Engine {
 impl Engine {
     const ALL: [(&str, Self); 2] = [("kubewarden", Self::Kubewarden), ("host-runner", Self::HostRunner)];
 
+    /// Its name in documents.
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, engine)| *engine == self).map_or("", |(name, _)| name)
+    }
+
     /// The namespace into which the engine is installed by its own instructions.
     const fn usual_namespace(self) -> &'static str {
         match self {

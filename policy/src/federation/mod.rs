@@ -9,6 +9,7 @@ pub mod compatibility;
 mod compile;
 pub mod compliance;
 mod date;
+pub mod difference;
 mod facts;
 pub mod guardrail;
 mod header;
