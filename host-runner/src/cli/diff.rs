@@ -114,9 +114,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             .collect()
     };
     let compared = pairs.iter().map(|pair| pair.label.clone()).collect();
-    let changed = compare(pairs)?;
-    let pods = if changed.is_empty() { Pods::new(true, 0) } else { pods(arguments, &changed)? };
-    let changes = share(changed.into_iter().map(|one| (one.pair.label, one.changes)).collect());
+    let different = compare(pairs)?;
+    let pods = if different.is_empty() { Pods::new(true, 0) } else { pods(arguments, &different)? };
+    let changes = share(different.into_iter().map(|one| (one.pair.label, one.changes)).collect());
     let federation = new.federation().name().to_owned();
     let difference = Difference { federation, compared, come, gone, changes, pods: pods.into_groups() };
     print(arguments.output, &difference).map_err(Failure::stdout)?;
@@ -126,7 +126,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 /// Those that say something else; every problem of all of them at once.
 fn compare(pairs: Vec<Pair<'_>>) -> Result<Vec<Changed<'_>>, Failure> {
     let mut problems: Vec<Diagnostic> = Vec::new();
-    let mut changed = Vec::new();
+    let mut different = Vec::new();
     for pair in pairs {
         let [before, after] = [&pair.before, &pair.after].map(|side| side.loaded.settings(side.member));
         match (before, after) {
@@ -135,7 +135,7 @@ fn compare(pairs: Vec<Pair<'_>>) -> Result<Vec<Changed<'_>>, Failure> {
                 let sides = described(&pair.before, &before).zip(described(&pair.after, &after));
                 let changes = sides.map(|(before, after)| after.changes_since(&before)).unwrap_or_default();
                 if !changes.is_empty() {
-                    changed.push(Changed { pair, settings: [before, after], changes });
+                    different.push(Changed { pair, settings: [before, after], changes });
                 }
             }
             (before, after) => {
@@ -147,7 +147,7 @@ fn compare(pairs: Vec<Pair<'_>>) -> Result<Vec<Changed<'_>>, Failure> {
             }
         }
     }
-    if problems.is_empty() { Ok(changed) } else { Err(Failure::Problems(problems)) }
+    if problems.is_empty() { Ok(different) } else { Err(Failure::Problems(problems)) }
 }
 
 /// The pods that come out otherwise.

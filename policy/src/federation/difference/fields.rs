@@ -102,8 +102,8 @@ impl Fields {
             "namespaceLabels": "optional",
         });
         for key in ["onFault", "namespaceLabels", "protectedNamespaces"] {
-            if let Some(value) = settings.get(key) {
-                cluster[key] = value.clone();
+            if let (Some(value), Value::Object(cluster)) = (settings.get(key), &mut cluster) {
+                cluster.insert(key.to_owned(), value.clone());
             }
         }
         fields.walk(vec!["cluster".to_owned()], "", &cluster);
@@ -210,7 +210,7 @@ impl Fields {
                 for (key, value) in map {
                     let is_list = NAMED.iter().any(|(list, ..)| list == key) && value.is_array();
                     let step = !is_list && !TRANSPARENT.contains(&key.as_str());
-                    let path = if step { [path.as_slice(), &[key.clone()]].concat() } else { path.clone() };
+                    let path = if step { [path.as_slice(), std::slice::from_ref(key)].concat() } else { path.clone() };
                     self.walk(path, key, value);
                 }
             }

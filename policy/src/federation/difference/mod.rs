@@ -81,7 +81,6 @@ impl Described {
 
 fn change(path: &Path, sides: (Option<&Leaf>, Option<&Leaf>)) -> Option<Change> {
     let (before, after) = match sides {
-        (Some(Leaf::Thing(_)), Some(Leaf::Thing(_))) => return None,
         // The order of what both have: that of the others came or went with them.
         (Some(Leaf::Order(before)), Some(Leaf::Order(after))) => {
             let common = |names: &[String], others: &[String]| {
@@ -89,7 +88,10 @@ fn change(path: &Path, sides: (Option<&Leaf>, Option<&Leaf>)) -> Option<Change> 
             };
             (Some(common(before, after)), Some(common(after, before)))
         }
-        (Some(Leaf::Order(_)), None) | (None, Some(Leaf::Order(_))) => return None,
+        // Their fields tell it.
+        (Some(Leaf::Thing(_)), Some(Leaf::Thing(_))) | (Some(Leaf::Order(_)), None) | (None, Some(Leaf::Order(_))) => {
+            return None;
+        }
         (before, after) => (before.map(Leaf::words), after.map(Leaf::words)),
     };
     let (about, field) = path.split_first()?;

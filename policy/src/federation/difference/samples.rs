@@ -55,7 +55,7 @@ pub fn samples(sides: &[&Value], touched: &BTreeSet<&str>) -> Vec<Sample> {
             let ruled = ["required", "never"].into_iter().filter_map(|key| guardrail.get(key)?.as_array()).flatten();
             for sidecar in ruled.filter_map(Value::as_str) {
                 if everything
-                    || touched.iter().any(|one| is_touched(one))
+                    || touched.iter().any(is_touched)
                     || touched.contains(format!("sidecar {sidecar}").as_str())
                 {
                     fits.insert((Fit::of(guardrail), sidecar));
