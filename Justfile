@@ -39,7 +39,7 @@ e2e-kwctl:
 # Rewrite the golden files; read the difference before committing.
 bless:
     BLESS=1 cargo test --locked --workspace --test golden --test documents --test documentation --test manifests \
-        --test language_reference --test compile --test preview --test diff
+        --test language_reference --test compile --test preview --test diff --test report --test schemas
 
 # Time for a decision, native against Wasm.
 bench:

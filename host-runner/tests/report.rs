@@ -130,6 +130,28 @@ fn exemptions_count_until_the_end_of_their_last_day() {
     }
 }
 
+/// The example federation, in the project's own folder.
+#[test]
+fn compatibility_and_versions_of_the_example() {
+    for (golden, arguments, code) in [
+        ("compatibility.txt", &["compatibility", "--cluster", "edge-1", "--all"][..], 0),
+        ("compatibility.jsonl", &["compatibility", "--sidecar", "otel-collector", "--output", "json"], 0),
+        ("versions.txt", &["versions"], 0),
+        ("versions.jsonl", &["versions", "--output", "json"], 0),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
+        command.args(["report", arguments[0], "../policies/examples/retail"]).args(&arguments[1..]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{golden}: {}", String::from_utf8_lossy(&output.stderr));
+        let told = String::from_utf8(output.stdout).unwrap();
+        let path = goldens().join(golden);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, &told).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap_or_default(), told, "{golden} differs; BLESS=1 writes it anew");
+    }
+}
+
 #[test]
 fn documents_that_are_not_valid_have_no_report() {
     let folder = folder("invalid");

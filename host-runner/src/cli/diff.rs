@@ -183,7 +183,7 @@ fn pods(arguments: &Arguments, changed: &[Changed<'_>]) -> Result<Pods, Failure>
         namespaces.note(&sample.namespace);
         let reviewer = Reviewer { namespaces, default_namespace: "default".to_owned(), explain: true };
         let Some(kind) = counts(&sample.object, Counted::Workloads) else { continue };
-        for Compared { name, policy, other } in &members {
+        for Compared { name, policy, other, .. } in &members {
             if let Some(other) = other {
                 let ask = |policy| ask(&reviewer, policy, &sample.object, kind, &sample.words);
                 pods.add(name, &ask(other)?, &ask(policy)?);

@@ -18,7 +18,7 @@ use super::probe_images::{self, ImageArguments};
 use super::serve::ServeError;
 use super::talk::Talk;
 use crate::documents::{self, Loaded};
-use crate::input::visit;
+use crate::input::{LargeLists, visit};
 use crate::output::table;
 use crate::probe::{Contexts, Seen, add, look_at_all};
 use crate::problem::Diagnostic;
@@ -245,7 +245,7 @@ fn files(arguments: &Arguments, members: &[&Member], lock: &mut Lock) -> Result<
             }
             Input::Json(source) => {
                 let file = source.name();
-                for located in source.read_json()? {
+                for located in source.read_json(LargeLists::Whole)? {
                     let mut located = located?;
                     take(&mut observation, &mut located.value, &file, located.line)?;
                 }

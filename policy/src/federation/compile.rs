@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::circle::circles;
 use super::compatibility::{Finding, Verdict};
 use super::date::Date;
 use super::guardrail::{Guardrail, Rule, judge};
@@ -10,7 +11,7 @@ use super::member::Member;
 use super::sidecar::Sidecar;
 use super::{Federation, Source, SourceProblem};
 use crate::digest::hex;
-use crate::read::{child, did_you_mean};
+use crate::read::{Problem, child, did_you_mean};
 use crate::settings::{LARGEST_SETTINGS_BYTES, Selector, Settings};
 
 /// The settings of one cluster, and where each part of them comes from.
@@ -286,7 +287,12 @@ impl Assembly {
             let message = format!("the compiled settings are {bytes} bytes, the limit is {LARGEST_SETTINGS_BYTES}");
             return Err(vec![SourceProblem::at(document, pointer, message, Some(largest(&settings)))]);
         }
-        match Settings::read(&settings) {
+        let read = Settings::read(&settings).and_then(|read| {
+            let problem = |(pointer, message)| Problem { pointer, message, hint: None };
+            let problems: Vec<Problem> = circles(&read, &settings).into_iter().map(problem).collect();
+            if problems.is_empty() { Ok(read) } else { Err(problems) }
+        });
+        match read {
             Ok(read) => Ok(Compiled { settings, findings: Vec::new(), read, places }),
             Err(problems) => Err(problems
                 .into_iter()

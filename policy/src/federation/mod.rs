@@ -5,6 +5,7 @@
 //! the document and the place that a person wrote, never a place in the compiled settings. Files, lines and columns are
 //! the business of the caller, who knows the text.
 
+mod circle;
 pub mod compatibility;
 mod compile;
 pub mod compliance;

@@ -370,6 +370,45 @@ fn json_values() -> impl Strategy<Value = Vec<Value>> {
     prop::collection::vec(value, 0..4)
 }
 
+#[test]
+fn positions_that_no_order_meets_are_told_once() {
+    let placed = |name: &str, position: Value, tier: Value| {
+        let container = json!({"name": name, "form": "sidecar", "image": "agent:1", "position": position});
+        document(
+            "Sidecar",
+            name,
+            &json!({"match": {"pods": {"matchLabels": tier}}, "inject": {"containers": [container]}}),
+        )
+    };
+    let before = |name: &str| json!({"before": [name]});
+    let any = || json!({});
+    for (documents, said) in [
+        (vec![placed("a", before("b"), any()), placed("b", before("c"), any())], vec![]),
+        (
+            vec![
+                placed("a", before("b"), any()),
+                placed("b", json!({"before": ["c"]}), any()),
+                placed("c", before("a"), any()),
+            ],
+            vec![
+                "1 /spec/inject/containers/0/position each is to stand before the next, and no order does that: `a` before `b` before `c` before `a`",
+            ],
+        ),
+        (
+            vec![placed("a", before("b"), any()), placed("b", json!({"before": ["a"], "after": ["x"]}), any())],
+            vec![
+                "1 /spec/inject/containers/0/position each is to stand before the next, and no order does that: `a` before `b` before `a`",
+            ],
+        ),
+        // No pod has both.
+        (vec![placed("a", before("b"), json!({"t": "1"})), placed("b", before("a"), json!({"t": "2"}))], vec![]),
+    ] {
+        let root = document("Federation", "retail", &json!({"members": [{"name": "eu-1", "engine": "host-runner"}]}));
+        let documents = [vec![root], documents].concat();
+        assert_eq!(problems(&check(&federation(&documents))), said);
+    }
+}
+
 /// What a member gets hangs on what the documents say to it, and on nothing else.
 #[test]
 fn what_other_members_are_told_changes_nothing() {

@@ -1,6 +1,8 @@
 //! `fedcar report`: what documents come to, for those who answer for it.
 
+mod compatibility;
 mod compliance;
+mod versions;
 
 use clap::{Args, Subcommand};
 
@@ -16,11 +18,15 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Report {
+    Compatibility(compatibility::Arguments),
     Compliance(compliance::Arguments),
+    Versions(versions::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     match &arguments.report {
+        Report::Compatibility(arguments) => compatibility::run(arguments, talk),
         Report::Compliance(arguments) => compliance::run(arguments, talk),
+        Report::Versions(arguments) => versions::run(arguments),
     }
 }

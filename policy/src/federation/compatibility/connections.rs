@@ -199,7 +199,7 @@ fn companion(case: &Case<'_>, namespace: &str, direction: &str, rules: &Value) -
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": "fedcar"}},
         "spec": {"podSelector": selector, "policyTypes": [type_of], direction: rules},
     })
 }

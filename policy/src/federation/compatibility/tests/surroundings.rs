@@ -33,7 +33,7 @@ fn blocked_connections_are_granted_by_companions() {
         json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
-            "metadata": {"name": "fedcar-agent", "namespace": "bank"},
+            "metadata": {"name": "fedcar-agent", "namespace": "bank", "labels": {"app.kubernetes.io/name": "fedcar"}},
             "spec": {
                 "podSelector": {"matchLabels": {"telemetry": "on"}},
                 "policyTypes": ["Egress"],
