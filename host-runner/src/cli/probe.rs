@@ -18,7 +18,7 @@ use super::probe_images::{self, ImageArguments};
 use super::serve::ServeError;
 use super::talk::Talk;
 use crate::documents::{self, Loaded};
-use crate::input::{LargeLists, visit};
+use crate::input::LargeLists;
 use crate::output::table;
 use crate::probe::{Contexts, Seen, add, look_at_all};
 use crate::problem::Diagnostic;
@@ -262,7 +262,7 @@ fn files(arguments: &Arguments, members: &[&Member], lock: &mut Lock) -> Result<
 }
 
 fn take(observation: &mut Observation, document: &mut serde_json::Value, file: &str, line: u32) -> Result<(), Failure> {
-    visit(document, &mut |object| add(observation, object.take())).map_err(|incomplete| {
+    add(observation, document.take()).map_err(|incomplete| {
         let problem = Diagnostic { line: Some(line), ..Diagnostic::of_file(file, incomplete.to_string()) };
         Failure::Problems(vec![problem])
     })

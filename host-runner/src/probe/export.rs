@@ -10,7 +10,7 @@ pub(crate) struct Incomplete {
     kind: String,
 }
 
-/// Adds what a document says. A `List` has been opened before.
+/// Adds what a document says, or each item of a `List`. A list of one kind says more than its items: that these are all.
 pub(crate) fn add(observation: &mut Observation, mut document: Value) -> Result<(), Incomplete> {
     let version = document.pointer("/serverVersion/gitVersion").or_else(|| document.get("gitVersion"));
     if let Some(version) = version.and_then(Value::as_str) {
@@ -18,10 +18,16 @@ pub(crate) fn add(observation: &mut Observation, mut document: Value) -> Result<
         return Ok(());
     }
     let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let Some(of) = kind.strip_suffix("List").map(Value::from) else {
+    let Some(of) = kind.strip_suffix("List") else {
         observation.add(document);
         return Ok(());
     };
+    if of.is_empty() {
+        let items = document.get_mut("items").map(Value::take);
+        let Some(Value::Array(items)) = items else { return Ok(()) };
+        return items.into_iter().try_for_each(|item| add(observation, item));
+    }
+    let of = Value::from(of);
     let more = document.pointer("/metadata/continue").and_then(Value::as_str);
     if more.is_some_and(|more| !more.is_empty()) {
         return Err(Incomplete { kind: kind.to_owned() });
