@@ -17,6 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fedcar::admission::validate_settings;
+use fedcar::engine::{Cache, Engine, Limits, MODULE as MODULE_BYTES};
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
@@ -258,8 +260,11 @@ fn a_policy_keeps_clear_of_what_kubewarden_does_with_it() {
     let files = read(&folder.join("out"));
     let admission = objects(&files, "eu-1/admission");
     let policies = of_kind(&admission, "ClusterAdmissionPolicy");
+    let engine = Engine::new(Limits::default(), Cache::none()).unwrap();
+    let module = engine.load(MODULE_BYTES).unwrap();
     for policy in &policies {
         let spec = &policy["spec"];
+        assert_eq!(validate_settings(&module, &spec["settings"]).unwrap(), None);
         // It drops `matchLabels` without a word.
         assert!(!spec["namespaceSelector"].to_string().contains("matchLabels"));
         assert!(spec.get("objectSelector").is_none(), "a pod could choose itself away");

@@ -33,7 +33,7 @@ struct Compiler {
     version: &'static str,
 }
 
-/// The module that the settings were tried with, and where policy servers fetch it.
+/// The module by whose code the settings were judged, and where policy servers fetch it.
 #[derive(Serialize)]
 struct Module<'m> {
     digest: String,

@@ -1,5 +1,5 @@
-//! `fedcar compile`: a federation as final files, one folder for each member. It asks nobody but the documents and the
-//! module inside this program, and with `--resolve` the registry of the module.
+//! `fedcar compile`: a federation as final files, one folder for each member. It asks nobody but the documents, and with
+//! `--resolve` the registry of the module.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,16 +18,13 @@ use super::explain::Form;
 use super::incompatible::AllowArguments;
 use super::install::InstallArguments;
 use super::registry::{RegistryArguments, not_pinned};
-use super::settings::engine_of;
 use super::talk::Talk;
-use super::workloads::threads;
-use crate::admission::validate_settings;
 use crate::artifact::{
     Carrier, Change, Install, MemberArtifact, ModuleReference, NotPinned, Place, Repository, assemble, can_be_a_folder,
     engine_name,
 };
 use crate::documents::{self, Loaded};
-use crate::engine::{MODULE, Policy};
+use crate::engine::MODULE;
 use crate::problem::Diagnostic;
 
 /// How many members make somebody wait long enough to be told how far it is.
@@ -227,34 +224,26 @@ fn members(
     talk: Talk,
 ) -> Result<Vec<MemberArtifact>, Failure> {
     let install = arguments.install(module)?;
-    let policy = engine_of(threads())?.load(MODULE)?;
     let count = loaded.federation().members().count();
     let done = AtomicUsize::new(0);
     let make = |member: &Member, compiled: &Compiled| {
-        let made = one(arguments, loaded, (member, compiled), &install, carrier, &policy);
+        let made = one(arguments, loaded, (member, compiled), &install, carrier);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if done % MANY_MEMBERS == 0 && done < count {
             talk.note(format_args!("compiled {done} of {count} members"));
         }
-        match made {
-            Ok(Ok(member)) => Ok(Ok(member)),
-            Ok(Err(problems)) => Err(problems),
-            Err(failure) => Ok(Err(failure)),
-        }
+        made
     };
-    let made = loaded.each_member(&arguments.allow.rules(), make).map_err(Failure::Problems)?;
-    made.into_iter().collect()
+    loaded.each_member(&arguments.allow.rules(), make).map_err(Failure::Problems)
 }
 
-/// The inner error is what is wrong with the member.
 fn one(
     arguments: &Arguments,
     loaded: &Loaded,
     (member, compiled): (&Member, &Compiled),
     install: &Install<'_>,
     carrier: Option<&Carrier>,
-    policy: &Policy,
-) -> Result<Result<MemberArtifact, Vec<Diagnostic>>, Failure> {
+) -> Result<MemberArtifact, Vec<Diagnostic>> {
     let at = format!("{} (member {})", arguments.documents.display(), member.name);
     let problem = |message: String, hint: Option<&str>| {
         let hint = hint.map(str::to_owned);
@@ -262,26 +251,18 @@ fn one(
     };
     if !can_be_a_folder(&member.name) {
         let message = format!("expected a name that can be a folder and a namespace, found `{}`", member.name);
-        return Ok(Err(problem(message, Some("lower-case letters, digits, `-` and `.`, at most 63 of them"))));
+        return Err(problem(message, Some("lower-case letters, digits, `-` and `.`, at most 63 of them")));
     }
     if !is_dns_label(&member.engine_namespace) {
         let message = format!("expected the name of a namespace, found engineNamespace `{}`", member.engine_namespace);
-        return Ok(Err(problem(message, None)));
+        return Err(problem(message, None));
     }
-    let refused = validate_settings(policy, &compiled.settings)
-        .map_err(|source| Failure::Unanswered { place: format!("the settings of {}", member.name), source })?;
-    if let Some(message) = refused {
-        return Ok(Err(problem(message, None)));
+    let mut artifact = MemberArtifact::build(loaded, member, compiled, install, carrier)
+        .map_err(|error| problem(error.to_string(), None))?;
+    if member.engine == Engine::HostRunner {
+        artifact.warnings.extend(arguments.install.waits_for(&member.engine_namespace));
     }
-    Ok(match MemberArtifact::build(loaded, member, compiled, install, carrier) {
-        Ok(mut artifact) => {
-            if member.engine == Engine::HostRunner {
-                artifact.warnings.extend(arguments.install.waits_for(&member.engine_namespace));
-            }
-            Ok(artifact)
-        }
-        Err(error) => Err(problem(error.to_string(), None)),
-    })
+    Ok(artifact)
 }
 
 impl Arguments {

@@ -7,12 +7,12 @@
 use fedcar_policy::digest::hex;
 use fedcar_policy::federation::Version;
 use fedcar_policy::injection::WorkloadKind;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     FailurePolicy, Ground, ManifestError, Manifests, NAME, NAME_LABEL, Proof, cel, cluster_metadata, metadata,
-    policies, required, runner, settings_file, unpinned, webhooks,
+    policies, required, runner, unpinned, webhooks,
 };
 
 const API: &str = "policies.kubewarden.io/v1";
@@ -49,8 +49,6 @@ pub(crate) struct KubewardenRequest<'r> {
 pub(crate) fn build(request: &KubewardenRequest<'_>) -> Result<Manifests, ManifestError> {
     let KubewardenRequest { settings, namespace, image, failure_policy, kubernetes, proof, .. } = *request;
     let ground = Ground::new(settings, namespace, failure_policy, kubernetes, proof)?;
-    // The bound is the same for both engines, so that a cluster can change its engine.
-    settings_file::write(settings)?;
     let mut warnings: Vec<String> = unpinned(image).into_iter().collect();
     if request.replicas == 1 {
         warnings.push("with one replica nothing is injected while its node is drained or the pod restarts".to_owned());
@@ -170,10 +168,12 @@ fn spec(
 /// A policy whose name ends in a hash of all that it says. The settings count by their revision, which leaves out where
 /// documents say it: a moved line is no new policy.
 fn policy(prefix: &str, spec: &Value, break_glass: &str) -> Value {
-    let mut canonical = spec.clone();
-    if let Some(revision) = spec.pointer("/settings/federation/revision") {
-        canonical["settings"] = revision.clone();
-    }
+    let revision = spec.pointer("/settings/federation/revision");
+    let parts = spec.as_object().into_iter().flatten().map(|(key, value)| {
+        let value = if key == "settings" { revision.unwrap_or(value) } else { value };
+        (key.clone(), value.clone())
+    });
+    let mut canonical: Value = parts.collect::<Map<_, _>>().into();
     canonical.sort_all_objects();
     let hash: String = hex(Sha256::digest(canonical.to_string())).chars().take(NAME_DIGITS).collect();
     let mut metadata = cluster_metadata(&format!("{prefix}-{hash}"));

@@ -1,5 +1,7 @@
 //! From a federation to the settings of one cluster (docs/settings.md), with the way back from each of its places.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,7 +26,7 @@ pub struct Compiled {
     pub findings: Vec<Finding>,
     /// The same settings, read.
     pub(super) read: Settings,
-    places: Vec<Place>,
+    places: Places,
 }
 
 impl Compiled {
@@ -32,7 +34,7 @@ impl Compiled {
     ///
     /// What no document says in so many words leads to the root of the Federation.
     pub fn source_of(&self, settings_pointer: &str) -> (usize, String) {
-        source_of(&self.places, settings_pointer)
+        self.places.source_of(settings_pointer)
     }
 
     /// What was adapted to the cluster, in sentences.
@@ -42,22 +44,22 @@ impl Compiled {
     }
 }
 
-/// Everything at or below a place of the settings comes from the same place of a document.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    settings: String,
-    document: usize,
-    pointer: String,
-}
+/// For places of the settings the document and the place in it that say everything at or below, unless a place below
+/// stands here too.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<String, (usize, String)>);
 
-fn source_of(places: &[Place], pointer: &str) -> (usize, String) {
-    let below = |place: &Place| {
-        let rest = pointer.strip_prefix(&place.settings)?;
-        (rest.is_empty() || rest.starts_with('/'))
-            .then(|| (place.settings.len(), place.document, format!("{}{rest}", place.pointer)))
-    };
-    let nearest = places.iter().filter_map(below).max_by_key(|(depth, ..)| *depth);
-    nearest.map(|(_, document, pointer)| (document, pointer)).unwrap_or_default()
+impl Places {
+    fn source_of(&self, pointer: &str) -> (usize, String) {
+        let mut above = Some(pointer);
+        while let Some(place) = above {
+            if let Some((document, found)) = self.0.get(place) {
+                return (*document, format!("{found}{}", pointer.get(place.len()..).unwrap_or_default()));
+            }
+            above = place.rfind('/').and_then(|end| place.get(..end));
+        }
+        (0, String::new())
+    }
 }
 
 impl Federation {
@@ -159,7 +161,7 @@ struct Assembly {
     /// Of the sidecars.
     digests: Vec<Value>,
     guardrails: Vec<Value>,
-    places: Vec<Place>,
+    places: Places,
 }
 
 impl Assembly {
@@ -171,7 +173,7 @@ impl Assembly {
             sidecars: Vec::new(),
             digests: Vec::new(),
             guardrails: Vec::new(),
-            places: Vec::new(),
+            places: Places::default(),
         };
         assembly.place("", root.document, "");
         assembly.place("/cluster", root.document, &member.pointer);
@@ -205,7 +207,7 @@ impl Assembly {
     }
 
     fn place(&mut self, settings: impl Into<String>, document: usize, pointer: impl Into<String>) {
-        self.places.push(Place { settings: settings.into(), document, pointer: pointer.into() });
+        self.places.0.insert(settings.into(), (document, pointer.into()));
     }
 
     /// The federation's variables, with the member's own in place of those of the same name.
@@ -283,7 +285,7 @@ impl Assembly {
         let settings = Value::Object(settings);
         let bytes = settings.to_string().len();
         if bytes > LARGEST_SETTINGS_BYTES {
-            let (document, pointer) = source_of(&places, "");
+            let (document, pointer) = places.source_of("");
             let message = format!("the compiled settings are {bytes} bytes, the limit is {LARGEST_SETTINGS_BYTES}");
             return Err(vec![SourceProblem::at(document, pointer, message, Some(largest(&settings)))]);
         }
@@ -297,7 +299,7 @@ impl Assembly {
             Err(problems) => Err(problems
                 .into_iter()
                 .map(|mut problem| {
-                    let (document, pointer) = source_of(&places, &problem.pointer);
+                    let (document, pointer) = places.source_of(&problem.pointer);
                     problem.pointer = pointer;
                     SourceProblem { document: Some(document), problem }
                 })
