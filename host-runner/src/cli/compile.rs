@@ -229,7 +229,7 @@ fn members(
     let make = |member: &Member, compiled: &Compiled| {
         let made = one(arguments, loaded, (member, compiled), &install, carrier);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if done % MANY_MEMBERS == 0 && done < count {
+        if done.is_multiple_of(MANY_MEMBERS) && done < count {
             talk.note(format_args!("compiled {done} of {count} members"));
         }
         made

@@ -137,18 +137,18 @@ impl Loaded {
     pub fn each_member<T: Send>(
         &self,
         allowed: &[&str],
-        make: impl Fn(&Member, &Compiled) -> Result<T, Vec<Diagnostic>> + Sync,
+        keep: impl Fn(&Member, &Compiled) -> Result<T, Vec<Diagnostic>> + Sync,
     ) -> Result<Vec<T>, Vec<Diagnostic>> {
-        let (made, problems) = self.compile_all(allowed, make);
+        let (made, problems) = self.compile_all(allowed, keep);
         let mut problems = self.folder.diagnostics(once(problems));
-        let mut kept = Vec::new();
+        let mut whole = Vec::new();
         for one in made {
             match one {
-                Ok(one) => kept.push(one),
+                Ok(one) => whole.push(one),
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(kept) } else { Err(problems) }
+        if problems.is_empty() { Ok(whole) } else { Err(problems) }
     }
 
     /// Everything that is wrong for any member, and every field of a fragment that Kubernetes does not know. `allowed` as for
@@ -169,7 +169,7 @@ impl Loaded {
     fn compile_all<T: Send>(
         &self,
         allowed: &[&str],
-        make: impl Fn(&Member, &Compiled) -> T + Sync,
+        keep: impl Fn(&Member, &Compiled) -> T + Sync,
     ) -> (Vec<T>, Vec<SourceProblem>) {
         let members: Vec<&Member> = self.federation.members().collect();
         let one = |member: &&Member| {
@@ -177,7 +177,7 @@ impl Loaded {
             let refused =
                 |finding: &&Finding| finding.verdict == Verdict::Incompatible && !allowed.contains(&finding.rule);
             let incompatible: Vec<Finding> = compiled.findings.iter().filter(refused).cloned().collect();
-            Ok((make(member, &compiled), incompatible, intents(&compiled.settings)))
+            Ok((keep(member, &compiled), incompatible, intents(&compiled.settings)))
         };
         let compiled: Vec<Result<_, Vec<SourceProblem>>> = members.par_iter().map(one).collect();
         let (mut made, mut problems, mut incompatible, mut versions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let told = findings.iter().filter(|one| arguments.all || one.verdict != Verdict::Compatible);
     let text = match arguments.output {
         Form::Text => table(&HEAD, told.map(row)),
-        Form::Json => told.map(|one| format!("{}\n", one.to_value())).collect(),
+        Form::Json => told.map(|one| one.to_value().to_string() + "\n").collect(),
     };
     io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::stdout)?;
     talk.note(sum(&findings));

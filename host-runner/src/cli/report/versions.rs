@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let rows = align(names.zip(found.map_err(Failure::Problems)?));
     let text = match arguments.output {
         Form::Text => table(&HEAD, rows.iter().flat_map(by_version)),
-        Form::Json => rows.iter().map(|row| format!("{}\n", value(row))).collect(),
+        Form::Json => rows.iter().map(|row| value(row).to_string() + "\n").collect(),
     };
     io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::stdout)?;
     Ok(Exit::Done)

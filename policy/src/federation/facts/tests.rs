@@ -195,7 +195,9 @@ fn the_objects_of_a_cluster_become_facts() {
     for kind in ["ClusterNetworkPolicy", "BaselineAdminNetworkPolicy"] {
         observation.list(ProbedKind::ALL.iter().find(|one| one.name == kind).unwrap());
     }
-    objects.into_iter().for_each(|object| observation.add(object));
+    for object in objects {
+        observation.add(object);
+    }
     let gathered = observation.facts();
     assert_eq!(
         gathered,
