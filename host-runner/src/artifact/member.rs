@@ -158,13 +158,14 @@ fn companions(compiled: &Compiled) -> Vec<Value> {
 }
 
 fn manifests(member: &Member, compiled: &Compiled, install: &Install<'_>) -> Result<Manifests, ManifestError> {
-    let settings = &compiled.settings;
+    let Compiled { settings, read, .. } = compiled;
     let namespace = &member.engine_namespace;
     let Install { replicas, failure_policy, timeout_seconds, proof, .. } = *install;
     let kubernetes = member.facts.kubernetes;
     match member.engine {
         Engine::HostRunner => build(&Request {
             settings,
+            read,
             namespace,
             image: install.runner_image,
             replicas,
@@ -177,8 +178,9 @@ fn manifests(member: &Member, compiled: &Compiled, install: &Install<'_>) -> Res
             kubernetes,
             proof,
         }),
-        Engine::Kubewarden => build_for_kubewarden(&KubewardenRequest {
+        Engine::Kubewarden => Ok(build_for_kubewarden(&KubewardenRequest {
             settings,
+            read,
             namespace,
             image: install.policy_server_image,
             replicas,
@@ -187,7 +189,7 @@ fn manifests(member: &Member, compiled: &Compiled, install: &Install<'_>) -> Res
             timeout_seconds,
             kubernetes,
             proof,
-        }),
+        })),
     }
 }
 

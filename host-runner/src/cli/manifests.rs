@@ -14,7 +14,7 @@ use super::install::InstallArguments;
 use super::settings::SettingsArguments;
 use super::talk::Talk;
 use super::whole_file;
-use crate::manifests::{ManifestError, Manifests, Request, build};
+use crate::manifests::{ManifestError, Manifests, Request, build, read};
 use crate::problem::Diagnostic;
 use crate::yaml;
 
@@ -60,8 +60,10 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let install = &arguments.install;
     let tls = install.tls()?;
     let cluster = arguments.settings.load(talk)?;
+    let settings = read(&cluster.settings).map_err(|error| failure(&error))?;
     let request = Request {
         settings: &cluster.settings,
+        read: &settings,
         namespace: &arguments.namespace,
         image: &arguments.image,
         replicas: install.replicas,

@@ -4,14 +4,14 @@ use fedcar_policy::federation::Version;
 use fedcar_policy::settings::{NAMESPACE_NAME_LABEL, SYSTEM_NAMESPACES, Settings};
 use serde_json::{Value, json};
 
-use super::{FailurePolicy, ManifestError, Proof, required};
+use super::{FailurePolicy, Proof, required};
 
 /// What is worked out once and used by several objects.
 pub(super) struct Ground<'r> {
     /// The settings as they were written.
     pub(super) source: &'r Value,
     /// The same, read.
-    pub(super) settings: Settings,
+    pub(super) settings: &'r Settings,
     /// Namespaces that are left alone, each once, the ones of Kubernetes first.
     pub(super) protected: Vec<String>,
     /// What happens to a new pod when the engine does not answer.
@@ -23,26 +23,22 @@ pub(super) struct Ground<'r> {
 }
 
 impl<'r> Ground<'r> {
-    /// Reads settings that the module has found valid.
+    /// For settings as they were written and as they were read.
     pub(super) fn new(
-        source: &'r Value,
+        (source, settings): (&'r Value, &'r Settings),
         own_namespace: &str,
         failure_policy: Option<FailurePolicy>,
         kubernetes: Option<Version>,
         proof: Proof,
-    ) -> Result<Self, ManifestError> {
-        let settings = Settings::read(source).map_err(|problems| {
-            let first = problems.first().map(|problem| format!("{}: {}", problem.pointer, problem.message));
-            ManifestError::Settings(first.unwrap_or_default())
-        })?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             source,
-            protected: protected(&settings, own_namespace),
-            failure_policy: failure_policy.unwrap_or_else(|| usual_failure_policy(&settings)),
+            protected: protected(settings, own_namespace),
+            failure_policy: failure_policy.unwrap_or_else(|| usual_failure_policy(settings)),
             settings,
             kubernetes,
             proof,
-        })
+        }
     }
 
     /// True where the API server is known to be older than a feature that is used.

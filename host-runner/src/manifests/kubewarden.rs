@@ -7,12 +7,13 @@
 use fedcar_policy::digest::hex;
 use fedcar_policy::federation::Version;
 use fedcar_policy::injection::WorkloadKind;
+use fedcar_policy::settings::Settings;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    FailurePolicy, Ground, ManifestError, Manifests, NAME, NAME_LABEL, Proof, cel, cluster_metadata, metadata,
-    policies, required, runner, unpinned, webhooks,
+    FailurePolicy, Ground, Manifests, NAME, NAME_LABEL, Proof, cel, cluster_metadata, metadata, policies, required,
+    runner, unpinned, webhooks,
 };
 
 const API: &str = "policies.kubewarden.io/v1";
@@ -25,8 +26,10 @@ const CONFIG_BYTES: usize = (1 << 20) - (16 << 10);
 
 /// What is to be installed.
 pub(crate) struct KubewardenRequest<'r> {
-    /// Settings that the module has found valid.
+    /// The settings.
     pub(crate) settings: &'r Value,
+    /// The same, read.
+    pub(crate) read: &'r Settings,
     /// The namespace of Kubewarden.
     pub(crate) namespace: &'r str,
     /// The image of the policy server.
@@ -46,9 +49,9 @@ pub(crate) struct KubewardenRequest<'r> {
 }
 
 /// The objects for one cluster.
-pub(crate) fn build(request: &KubewardenRequest<'_>) -> Result<Manifests, ManifestError> {
-    let KubewardenRequest { settings, namespace, image, failure_policy, kubernetes, proof, .. } = *request;
-    let ground = Ground::new(settings, namespace, failure_policy, kubernetes, proof)?;
+pub(crate) fn build(request: &KubewardenRequest<'_>) -> Manifests {
+    let KubewardenRequest { settings, read, namespace, image, failure_policy, kubernetes, proof, .. } = *request;
+    let ground = Ground::new((settings, read), namespace, failure_policy, kubernetes, proof);
     let mut warnings: Vec<String> = unpinned(image).into_iter().collect();
     if request.replicas == 1 {
         warnings.push("with one replica nothing is injected while its node is drained or the pod restarts".to_owned());
@@ -81,7 +84,7 @@ pub(crate) fn build(request: &KubewardenRequest<'_>) -> Result<Manifests, Manife
         engine.extend(runner::access_to_namespaces(namespace));
     }
     engine.push(policy_server(request));
-    Ok(Manifests { engine, admission, policies, break_glass, warnings })
+    Manifests { engine, admission, policies, break_glass, warnings }
 }
 
 /// How often a policy server can hold these settings.
@@ -124,7 +127,7 @@ fn foretold(request: &KubewardenRequest<'_>, ground: &Ground<'_>, break_glass: &
         let not_made = cel::any(&[is_pod.clone(), cel::not(cel::CONTROLLED)]);
         conditions.push(cel::condition("not-made-by-a-controller", &not_made));
     }
-    if !required::any(&ground.settings) {
+    if !required::any(ground.settings) {
         let carries = cel::any(&[cel::not(&is_pod), cel::INJECTED.to_owned()]);
         conditions.push(cel::condition("injected", &carries));
     }
@@ -186,11 +189,13 @@ fn policy(prefix: &str, spec: &Value, break_glass: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::read;
     use super::*;
 
     fn manifests(settings: &Value) -> Manifests {
         build(&KubewardenRequest {
             settings,
+            read: &read(settings).unwrap(),
             namespace: "kubewarden",
             image: "policy-server@sha256:1",
             replicas: 2,
@@ -200,7 +205,6 @@ mod tests {
             kubernetes: None,
             proof: Proof::Image,
         })
-        .unwrap()
     }
 
     fn settings(padding: usize) -> Value {

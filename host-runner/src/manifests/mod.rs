@@ -18,6 +18,7 @@ mod settings_file;
 mod webhooks;
 
 use fedcar_policy::federation::Version;
+use fedcar_policy::settings::Settings;
 use serde_json::{Map, Value, json};
 
 pub(crate) use certificates::CaBundle;
@@ -36,6 +37,8 @@ const NAME_LABEL: &str = "app.kubernetes.io/name";
 pub(crate) struct Request<'r> {
     /// Settings that the module has found valid.
     pub(crate) settings: &'r Value,
+    /// The same, read.
+    pub(crate) read: &'r Settings,
     /// The runner's own namespace, an RFC 1123 label.
     pub(crate) namespace: &'r str,
     /// The image of the runner.
@@ -147,6 +150,14 @@ pub(crate) enum ManifestError {
     Settings(String),
 }
 
+/// Reads settings that the module has found valid.
+pub(crate) fn read(settings: &Value) -> Result<Settings, ManifestError> {
+    Settings::read(settings).map_err(|problems| {
+        let first = problems.first().map(|problem| format!("{}: {}", problem.pointer, problem.message));
+        ManifestError::Settings(first.unwrap_or_default())
+    })
+}
+
 /// What is worked out once and used by several objects.
 struct Plan<'r> {
     request: &'r Request<'r>,
@@ -157,8 +168,8 @@ struct Plan<'r> {
 
 /// The objects for one cluster.
 pub(crate) fn build(request: &Request<'_>) -> Result<Manifests, ManifestError> {
-    let Request { settings, namespace, failure_policy, kubernetes, proof, .. } = *request;
-    let ground = Ground::new(settings, namespace, failure_policy, kubernetes, proof)?;
+    let Request { settings, read, namespace, failure_policy, kubernetes, proof, .. } = *request;
+    let ground = Ground::new((settings, read), namespace, failure_policy, kubernetes, proof);
     if request.namespace_labels == NamespaceLabels::None && ground.settings.needs_namespace_labels() {
         return Err(ManifestError::NamespaceLabelsNeeded);
     }

@@ -9,7 +9,7 @@ use fedcar_policy::federation::Version;
 use serde_json::{Value, json};
 
 use super::required::{self, Required};
-use super::{FailurePolicy, Ground, Proof, cel, cluster_metadata, matching};
+use super::{FailurePolicy, Ground, Proof, cel, cluster_metadata, matching, read};
 
 /// `ValidatingAdmissionPolicy` is `v1` since 1.30; `v1beta1` was never on by default, so it is not made.
 const SINCE: &str = "1.30";
@@ -20,7 +20,7 @@ const MARKS: [&str; 2] = ["fedcar.dev/injected", "fedcar.dev/original"];
 /// Each policy, followed by its binding; none where the API server has no such kind.
 pub(super) fn build(ground: &Ground<'_>, warnings: &mut Vec<String>) -> Vec<Value> {
     if ground.lacks(SINCE) {
-        let gap = match (required::any(&ground.settings), ground.failure_policy) {
+        let gap = match (required::any(ground.settings), ground.failure_policy) {
             (true, FailurePolicy::Ignore) => {
                 "; a pod that misses a required sidecar while the engine does not answer is admitted"
             }
@@ -34,7 +34,7 @@ pub(super) fn build(ground: &Ground<'_>, warnings: &mut Vec<String>) -> Vec<Valu
         return objects;
     }
     for (sidecar, source) in ground.settings.sidecars.iter().zip(required::sources(ground, "sidecars")) {
-        if !required::is_required(&ground.settings, sidecar) {
+        if !required::is_required(ground.settings, sidecar) {
             continue;
         }
         match required::read(ground, sidecar, source) {
@@ -48,13 +48,14 @@ pub(super) fn build(ground: &Ground<'_>, warnings: &mut Vec<String>) -> Vec<Valu
 
 /// The name of the policy that proves each required sidecar, where there is one.
 pub(crate) fn proofs(settings: &Value, kubernetes: Option<Version>) -> BTreeMap<String, String> {
-    let Ok(ground) = Ground::new(settings, "", None, kubernetes, Proof::Image) else { return BTreeMap::new() };
+    let Ok(read) = read(settings) else { return BTreeMap::new() };
+    let ground = Ground::new((settings, &read), "", None, kubernetes, Proof::Image);
     if ground.lacks(SINCE) {
         return BTreeMap::new();
     }
     let pairs = ground.settings.sidecars.iter().zip(required::sources(&ground, "sidecars"));
     let proven = pairs.filter(|(sidecar, source)| {
-        required::is_required(&ground.settings, sidecar) && required::read(&ground, sidecar, source).is_ok()
+        required::is_required(ground.settings, sidecar) && required::read(&ground, sidecar, source).is_ok()
     });
     proven.map(|(sidecar, _)| (sidecar.name.clone(), policy_name(&sidecar.name))).collect()
 }

@@ -113,7 +113,7 @@ fn versions(ground: &Ground<'_>, sidecar: &Sidecar, source: &Value) -> Result<Ve
             }
         }
     }
-    let settings = (&ground.settings, ground.source);
+    let settings = (ground.settings, ground.source);
     let mut versions = Vec::new();
     for (version, inject) in given {
         let demands = demands(settings, sidecar, version, inject, ground.proof);

@@ -107,7 +107,7 @@ fn templates(plan: &Plan<'_>) -> Webhook {
 /// the end of a pod.
 fn verify(plan: &Plan<'_>) -> Webhook {
     let mut conditions = vec![cel::not_being_deleted()];
-    if !required::any(&plan.ground.settings) {
+    if !required::any(plan.ground.settings) {
         conditions.push(cel::condition("injected", cel::INJECTED));
     }
     Webhook {

@@ -25,7 +25,7 @@ pub struct Compiled {
     /// ([`Federation::objections`]).
     pub findings: Vec<Finding>,
     /// The same settings, read.
-    pub(super) read: Settings,
+    pub read: Settings,
     places: Places,
 }
 

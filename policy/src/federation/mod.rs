@@ -14,6 +14,7 @@ pub mod difference;
 mod facts;
 pub mod guardrail;
 mod header;
+mod known;
 mod lists;
 mod member;
 mod objections;

@@ -3,13 +3,10 @@
 //! What hangs on a pod stays an expression in the text, and a rule that meets one says that it does not know. What an
 //! application team may override counts as its default.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
-use crate::expression::Scope;
-use crate::expression::template::Template;
-use crate::settings::{Computable, Form, Inject, JobFallback, OWN_CONTAINER_KEYS, Settings, Sidecar, VARIABLES};
+use crate::federation::known::Known;
+use crate::settings::{Computable, Form, Inject, JobFallback, OWN_CONTAINER_KEYS, Settings, Sidecar};
 
 /// A version of a sidecar.
 #[derive(Debug)]
@@ -57,15 +54,17 @@ impl<'s> Candidate<'s> {
         versions.extend(previous.zip(source.pointer("/rollout/previous")));
         let native = settings.0.cluster.native_sidecars;
         let candidate = |(version, source): (&'s crate::settings::Version, &Value)| {
-            let known = Known::new(settings.1, sidecar, source, &version.version);
-            let inject = known.resolve(source.get("inject").unwrap_or(&Value::Null));
-            let egress = egress.iter().map(|one| known.resolve(one)).filter_map(|one| one.as_str().map(str::to_owned));
+            let defaults = sidecar.overrides.iter().filter_map(|one| Some((one.name.clone(), one.default.clone()?)));
+            let known = Known::new(settings.1, (&sidecar.name, &version.version), defaults, source.get("let"));
+            let inject = resolve(&known, source.get("inject").unwrap_or(&Value::Null));
+            let egress =
+                egress.iter().map(|one| resolve(&known, one)).filter_map(|one| one.as_str().map(str::to_owned));
             Self {
                 sidecar,
                 version: &version.version,
                 containers: containers(&inject, native),
-                spec: spec(&inject),
                 labels: inject.get("labels").and_then(Value::as_object).cloned().unwrap_or_default(),
+                spec: spec(inject),
                 egress: egress.collect(),
                 looks_at_others: looks_at_others(&version.inject),
             }
@@ -137,12 +136,15 @@ fn lay_over(under: &mut Map<String, Value>, over: Value) {
     }
 }
 
-fn spec(inject: &Value) -> Value {
-    let mut spec = inject.get("pod").and_then(Value::as_object).cloned().unwrap_or_default();
-    let list = |key: &str| inject.get(key).filter(|list| list.is_array()).cloned().unwrap_or_else(|| json!([]));
-    spec.insert("containers".to_owned(), list("containers"));
-    spec.insert("volumes".to_owned(), list("volumes"));
-    let changes = inject.get("applications").and_then(Value::as_array).into_iter().flatten().cloned();
+fn spec(inject: Value) -> Value {
+    let Value::Object(mut inject) = inject else { return json!({}) };
+    let mut take = |key: &str| inject.shift_remove(key).unwrap_or_default();
+    let (pod, applications) = (take("pod"), take("applications"));
+    let lists = ["containers", "volumes"].map(|key| (key, take(key)));
+    let mut spec = if let Value::Object(pod) = pod { pod } else { Map::new() };
+    for (key, list) in lists {
+        spec.insert(key.to_owned(), if list.is_array() { list } else { json!([]) });
+    }
     let as_container = |mut change: Value| {
         if let Value::Object(change) = &mut change
             && let Some(Value::Object(set)) = change.shift_remove("set")
@@ -151,7 +153,8 @@ fn spec(inject: &Value) -> Value {
         }
         change
     };
-    spec.insert("applications".to_owned(), changes.map(as_container).collect());
+    let changes = if let Value::Array(changes) = applications { changes } else { Vec::new() };
+    spec.insert("applications".to_owned(), changes.into_iter().map(as_container).collect());
     Value::Object(spec)
 }
 
@@ -168,80 +171,35 @@ pub(super) fn is_open(value: &Value) -> bool {
 /// Keys below which there is most text, of which no rule asks more than which fields there are.
 const NOT_JUDGED: [&str; 4] = ["annotations", "args", "command", "env"];
 
-/// What is known before any request.
-struct Known {
-    values: Map<String, Value>,
-    /// Fields of `let` and `overrides`, of which the others are not known.
-    fields: BTreeMap<(&'static str, String), Value>,
-}
-
-impl Scope for Known {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.values.get(name)
-    }
-
-    fn known_field(&self, name: &str, field: &str) -> Option<&Value> {
-        let name = ["let", "overrides"].into_iter().find(|one| *one == name)?;
-        self.fields.get(&(name, field.to_owned()))
+/// The value with everything worked out that can be.
+fn resolve(known: &Known<'_>, value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.contains("${") => known.constant(value).unwrap_or_else(|| value.clone()),
+        Value::Array(items) => items.iter().flat_map(|item| resolve_item(known, item)).collect(),
+        Value::Object(map) => {
+            let resolve = |key: &str, value: &Value| {
+                if NOT_JUDGED.contains(&key) { value.clone() } else { resolve(known, value) }
+            };
+            map.iter().map(|(key, value)| (key.clone(), resolve(key, value))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
     }
 }
 
-impl Known {
-    fn new(settings: &Value, sidecar: &Sidecar, source: &Value, version: &str) -> Self {
-        let part = |key: &str| settings.get(key).filter(|part| !part.is_null()).cloned().unwrap_or_else(|| json!({}));
-        let mut values = Map::new();
-        for (name, key) in [("cluster", "cluster"), ("federation", "federation"), ("vars", "variables")] {
-            values.insert(name.to_owned(), part(key));
-        }
-        values.insert("sidecar".to_owned(), json!({"name": sidecar.name, "version": version}));
-        let defaults = sidecar.overrides.iter();
-        let fields = defaults.filter_map(|one| Some((("overrides", one.name.clone()), one.default.clone()?))).collect();
-        let mut known = Self { values, fields };
-        for list in [settings.get("let"), source.get("let")] {
-            for definition in list.and_then(Value::as_array).into_iter().flatten() {
-                let value = definition.get("value").map(|value| known.resolve(value)).filter(|value| !is_open(value));
-                if let (Some(name), Some(value)) = (definition["name"].as_str(), value) {
-                    known.fields.insert(("let", name.to_owned()), value);
-                }
-            }
-        }
-        known
+/// What becomes of a list item; one of which it is not known whether it will be there counts as being there.
+fn resolve_item(known: &Known<'_>, item: &Value) -> Vec<Value> {
+    let conditional = ["when", "forEach"].iter().any(|key| item.get(key).is_some_and(|value| !value.is_null()));
+    if !conditional {
+        return vec![resolve(known, item)];
     }
-
-    /// The value with everything worked out that can be.
-    fn resolve(&self, value: &Value) -> Value {
-        match value {
-            Value::String(text) if text.contains("${") => self.constant(value).unwrap_or_else(|| value.clone()),
-            Value::Array(items) => items.iter().flat_map(|item| self.resolve_item(item)).collect(),
-            Value::Object(map) => {
-                let resolve = |key: &str, value: &Value| {
-                    if NOT_JUDGED.contains(&key) { value.clone() } else { self.resolve(value) }
-                };
-                map.iter().map(|(key, value)| (key.clone(), resolve(key, value))).collect::<Map<_, _>>().into()
-            }
-            other => other.clone(),
+    if let Some(Value::Array(items)) = known.constant(&json!([item])) {
+        return items;
+    }
+    let mut item = item.clone();
+    if let Value::Object(map) = &mut item {
+        for key in ["when", "forEach", "as"] {
+            map.shift_remove(key);
         }
     }
-
-    /// What becomes of a list item; one of which it is not known whether it will be there counts as being there.
-    fn resolve_item(&self, item: &Value) -> Vec<Value> {
-        let conditional = ["when", "forEach"].iter().any(|key| item.get(key).is_some_and(|value| !value.is_null()));
-        if !conditional {
-            return vec![self.resolve(item)];
-        }
-        if let Some(Value::Array(items)) = self.constant(&json!([item])) {
-            return items;
-        }
-        let mut item = item.clone();
-        if let Value::Object(map) = &mut item {
-            for key in ["when", "forEach", "as"] {
-                map.shift_remove(key);
-            }
-        }
-        vec![self.resolve(&item)]
-    }
-
-    fn constant(&self, value: &Value) -> Option<Value> {
-        Template::compile(value, &VARIABLES, self).ok()?.constant().cloned()
-    }
+    vec![resolve(known, &item)]
 }

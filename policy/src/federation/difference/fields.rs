@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::known::Known;
+use super::super::known::Known;
+use super::known::{read_by, resolve};
 use super::selector;
 use crate::expression::quantity::Quantity;
 
@@ -176,18 +177,19 @@ impl Fields {
 
     /// One version with what is known put in, and what it requests for each pod.
     fn version(&mut self, path: &Path, settings: &Value, name: &str, parts: &Value) -> (Value, Amounts) {
-        let known = Known::new(settings, name, parts);
-        let mut resolved = known.resolve(parts);
+        let version = parts.get("version").and_then(Value::as_str).unwrap_or("0");
+        let known = Known::new(settings, (name, version), [], parts.get("let"));
+        let mut resolved = resolve(&known, parts);
         if let Some(Value::Array(definitions)) = resolved.get_mut("let") {
             // What is the same for every pod stands where it is read.
-            definitions.retain(|one| !known.is_constant(text(one, "name")));
+            definitions.retain(|one| !known.defines(text(one, "name")));
         }
         if let Some(Value::Array(containers)) = resolved.pointer_mut("/inject/containers") {
             for container in containers.iter_mut().filter_map(Value::as_object_mut) {
                 with_defaults(container);
             }
         }
-        for (name, value) in known.read_by(&resolved) {
+        for (name, value) in read_by(&known, &resolved) {
             self.put([path.as_slice(), &[format!("reads {name}")]].concat(), Leaf::Value(in_words(&value)));
         }
         let mut amounts = Amounts::default();

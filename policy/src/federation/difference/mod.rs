@@ -53,7 +53,12 @@ impl Federation {
         let guardrails = selected.filter_map(|guardrail| {
             Some((guardrail.name.as_str(), sources.get(guardrail.document)?.value.get("spec")?))
         });
-        Some(Described(Fields::of(member.engine.name(), settings, guardrails)))
+        // The revision names what the settings say, and says nothing itself.
+        let mut settings = settings.clone();
+        if let Some(federation) = settings.get_mut("federation").and_then(Value::as_object_mut) {
+            federation.shift_remove("revision");
+        }
+        Some(Described(Fields::of(member.engine.name(), &settings, guardrails)))
     }
 }
 
