@@ -12,15 +12,21 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+#[path = "support/example.rs"]
+mod example;
+#[path = "support/program.rs"]
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use fedcar::admission::validate_settings;
-use fedcar::engine::{Cache, Engine, Limits, MODULE as MODULE_BYTES};
+use fedcar::engine::{Cache, Engine, Limits, MODULE as MODULE_BYTES, Outcome};
 use serde_json::{Value, json};
 use walkdir::WalkDir;
+
+use example::{copy, replace};
+use program::{Ran, program, run};
 
 const DONE: i32 = 0;
 const DIFFERENT: i32 = 1;
@@ -37,17 +43,8 @@ const REPOSITORY: &str = "https://git.example/clusters.git";
 /// The files of a folder.
 type Files = BTreeMap<String, String>;
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
 fn fedcar(folder: &Path, arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-    let output = command.current_dir(folder).args(arguments).env("NO_COLOR", "1").output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    run(&mut program(folder, arguments), "")
 }
 
 fn compile(folder: &Path, arguments: &[&str]) -> Ran {
@@ -60,13 +57,7 @@ fn compile(folder: &Path, arguments: &[&str]) -> Ran {
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile").join(test);
     let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples/retail");
-    for (name, text) in read(&example) {
-        if !name.starts_with("cases/") {
-            write(&folder.join("retail").join(name), &text);
-        }
-    }
+    copy("retail", &folder.join("retail"));
     folder
 }
 
@@ -83,12 +74,6 @@ fn read(folder: &Path) -> Files {
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
-}
-
-fn replace(path: &Path, old: &str, new: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(old), "{old} is not in {}", path.display());
-    fs::write(path, text.replace(old, new)).unwrap();
 }
 
 /// The objects of a step.
@@ -264,7 +249,11 @@ fn a_policy_keeps_clear_of_what_kubewarden_does_with_it() {
     let module = engine.load(MODULE_BYTES).unwrap();
     for policy in &policies {
         let spec = &policy["spec"];
-        assert_eq!(validate_settings(&module, &spec["settings"]).unwrap(), None);
+        let Outcome::Answer(reply) = module.call("validate_settings", spec["settings"].to_string().as_bytes()) else {
+            panic!("no answer")
+        };
+        let reply: Value = serde_json::from_slice(&reply).unwrap();
+        assert_eq!((&reply["valid"], reply.get("message").unwrap_or(&Value::Null)), (&json!(true), &Value::Null));
         // It drops `matchLabels` without a word.
         assert!(!spec["namespaceSelector"].to_string().contains("matchLabels"));
         assert!(spec.get("objectSelector").is_none(), "a pod could choose itself away");

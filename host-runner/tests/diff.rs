@@ -10,12 +10,19 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+#[path = "support/example.rs"]
+mod example;
+#[path = "support/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use walkdir::WalkDir;
+
+use example::{copy, replace};
+use program::{Ran, program, run};
 
 const EQUAL: i32 = 0;
 const DIFFERENT: i32 = 1;
@@ -23,35 +30,18 @@ const USAGE: i32 = 2;
 const BAD_INPUT: i32 = 3;
 
 fn fedcar(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-    let output = command.current_dir(folder).args(arguments).env("NO_COLOR", "1").output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    let Ran { code, stdout, stderr } = run(&mut program(folder, arguments), "");
+    (code, stdout, stderr)
 }
 
 /// A folder with the example federation in `old` and in `new`, and its workloads in `workloads`.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("diff").join(test);
     let _ = fs::remove_dir_all(&folder);
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples");
-    for (from, to) in [("retail", "old"), ("retail", "new"), ("retail-workloads", "workloads")] {
-        let from = examples.join(from);
-        for entry in WalkDir::new(&from).into_iter().filter_map(Result::ok) {
-            let name = entry.path().strip_prefix(&from).unwrap();
-            if entry.file_type().is_file() && !name.starts_with("cases") {
-                let path = folder.join(to).join(name);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::copy(entry.path(), path).unwrap();
-            }
-        }
+    for (example, to) in [("retail", "old"), ("retail", "new"), ("retail-workloads", "workloads")] {
+        copy(example, &folder.join(to));
     }
     folder
-}
-
-fn replace(path: &Path, old: &str, new: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(old), "{old} is not in {}", path.display());
-    fs::write(path, text.replace(old, new)).unwrap();
 }
 
 /// Another revision: a sidecar that is no longer there by itself, more memory in one cluster, a guardrail that is gone.

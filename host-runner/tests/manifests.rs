@@ -13,7 +13,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fedcar_policy::injection::WorkloadKind;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -30,6 +29,10 @@ use serde_json::Value;
 
 #[path = "manifests/decisions.rs"]
 mod decisions;
+#[path = "support/program.rs"]
+mod program;
+
+use program::{Ran, program, run};
 
 const DONE: i32 = 0;
 const USAGE: i32 = 2;
@@ -37,21 +40,12 @@ const BAD_INPUT: i32 = 3;
 
 const IMAGE: &str = "registry.example/fedcar@sha256:1111111111111111111111111111111111111111111111111111111111111111";
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
 fn fedcar(folder: &Path, arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-    let output = command.current_dir(folder).args(arguments).env("NO_COLOR", "1").output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    run(&mut program(folder, arguments), "")
 }
 
 fn manifests(folder: &Path, arguments: &[&str]) -> Ran {

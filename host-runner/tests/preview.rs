@@ -10,27 +10,25 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+#[path = "support/example.rs"]
+mod example;
 #[cfg(target_os = "linux")]
 mod export;
+#[path = "support/program.rs"]
+mod program;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use walkdir::WalkDir;
+
+use example::{copy, replace};
+use program::{Ran, program, run};
 
 const DONE: i32 = 0;
 const DENIED: i32 = 1;
 const USAGE: i32 = 2;
 const BAD_INPUT: i32 = 3;
-
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
 
 impl Ran {
     fn lines(&self) -> Vec<Value> {
@@ -39,41 +37,17 @@ impl Ran {
 }
 
 fn fedcar(folder: &Path, arguments: &[&str], stdin: &str) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-    command.current_dir(folder).args(arguments).env("NO_COLOR", "1");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut pipe = child.stdin.take().unwrap();
-    let input = stdin.to_owned();
-    let writer = std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    run(&mut program(folder, arguments), stdin)
 }
 
 /// A folder with the example federation in `old` and in `new`, and its workloads in `workloads`.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preview").join(test);
     let _ = fs::remove_dir_all(&folder);
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples");
-    for (from, to) in [("retail", "old"), ("retail", "new"), ("retail-workloads", "workloads")] {
-        let from = examples.join(from);
-        for entry in WalkDir::new(&from).into_iter().filter_map(Result::ok) {
-            let name = entry.path().strip_prefix(&from).unwrap();
-            if entry.file_type().is_file() && !name.starts_with("cases") {
-                let path = folder.join(to).join(name);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::copy(entry.path(), path).unwrap();
-            }
-        }
+    for (example, to) in [("retail", "old"), ("retail", "new"), ("retail-workloads", "workloads")] {
+        copy(example, &folder.join(to));
     }
     folder
-}
-
-fn replace(path: &Path, old: &str, new: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(old), "{old} is not in {}", path.display());
-    fs::write(path, text.replace(old, new)).unwrap();
 }
 
 /// Another revision: one sidecar is no longer there by itself, another one gets more memory in one cluster.

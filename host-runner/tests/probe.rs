@@ -12,17 +12,21 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fedcar_policy::federation::{ProbedKind, Reading};
 use serde_json::{Value, json};
+
+use program::{Ran, program, run};
 
 const DONE: i32 = 0;
 const DIFFERENT: i32 = 1;
@@ -30,12 +34,6 @@ const USAGE: i32 = 2;
 const BAD_INPUT: i32 = 3;
 
 const SECRET: &str = "s3cr3t";
-
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
 
 /// A folder with the documents in `retail`, and the clusters of its members.
 struct World {
@@ -84,11 +82,8 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-        command.current_dir(&self.folder).args(["probe", "retail"]).args(arguments);
-        let output = command.env("KUBECONFIG", "kubeconfig").env("NO_COLOR", "1").output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let ran = Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        let mut command = program(&self.folder, &["probe", "retail"]);
+        let ran = run(command.args(arguments).env("KUBECONFIG", "kubeconfig"), "");
         assert!(!ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET), "{}", ran.stderr);
         ran
     }

@@ -10,18 +10,16 @@
     reason = "helpers of tests: they end a test by panicking"
 )]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fedcar_policy::federation::{Image, Lock};
 use serde_json::{Value, json};
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
+use program::{Ran, program, run};
 
 impl Ran {
     fn json(&self) -> Value {
@@ -30,11 +28,7 @@ impl Ran {
 }
 
 fn report(folder: &Path, arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-    command.current_dir(folder).args(["report", "compliance", "retail"]).args(arguments).env("NO_COLOR", "1");
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    run(program(folder, &["report", "compliance", "retail"]).args(arguments), "")
 }
 
 fn goldens() -> PathBuf {
@@ -139,11 +133,10 @@ fn compatibility_and_versions_of_the_example() {
         ("versions.txt", &["versions"], 0),
         ("versions.jsonl", &["versions", "--output", "json"], 0),
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fedcar"));
-        command.args(["report", arguments[0], "../policies/examples/retail"]).args(&arguments[1..]);
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{golden}: {}", String::from_utf8_lossy(&output.stderr));
-        let told = String::from_utf8(output.stdout).unwrap();
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let fixed = ["report", arguments[0], "../policies/examples/retail"];
+        let Ran { code: found, stdout: told, stderr } = run(program(project, &fixed).args(&arguments[1..]), "");
+        assert_eq!(found, code, "{golden}: {stderr}");
         let path = goldens().join(golden);
         if std::env::var_os("BLESS").is_some() {
             fs::write(&path, &told).unwrap();
