@@ -32,5 +32,4 @@ pub mod turns;
 pub use patch::{PatchError, apply};
 pub use review::{
     AdmitReply, Origin, Report, RestoreReply, Reviewer, SidecarReport, Unanswered, Verdict, restore, review_request,
-    validate_settings,
 };

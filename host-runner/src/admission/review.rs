@@ -254,18 +254,6 @@ fn text_at<'o>(object: &'o Value, pointer: &str) -> Option<&'o str> {
     object.pointer(pointer).and_then(Value::as_str)
 }
 
-/// What the module finds wrong with settings, as Kubewarden's hosts ask it; `None` where nothing is.
-pub fn validate_settings(policy: &Policy, settings: &Value) -> Result<Option<String>, Unanswered> {
-    #[derive(Deserialize)]
-    struct Reply {
-        valid: bool,
-        message: Option<String>,
-    }
-    let settings = settings.to_string();
-    let reply: Reply = answer(policy.call(Operation::ValidateSettings.name(), settings.as_bytes()))?;
-    Ok((!reply.valid).then(|| reply.message.unwrap_or_default()))
-}
-
 fn answer<T: DeserializeOwned>(outcome: Outcome) -> Result<T, Unanswered> {
     match outcome {
         Outcome::Answer(bytes) => serde_json::from_slice(&bytes).map_err(Unanswered::Answer),

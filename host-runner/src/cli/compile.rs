@@ -17,6 +17,7 @@ use super::exit::{Exit, Failure};
 use super::explain::Form;
 use super::incompatible::AllowArguments;
 use super::install::InstallArguments;
+use super::json;
 use super::registry::{RegistryArguments, not_pinned};
 use super::talk::Talk;
 use crate::artifact::{
@@ -163,7 +164,7 @@ pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
         changes: changes.iter().map(|change| ChangeSummary { path: change.path(), change: change.word() }).collect(),
     };
     match arguments.output {
-        Form::Json => json(&summary).map_err(Failure::stdout)?,
+        Form::Json => json::line(&summary).map_err(Failure::stdout)?,
         Form::Text => text(&summary, &changes, talk).map_err(Failure::stdout)?,
     }
     Ok(exit)
@@ -207,12 +208,6 @@ fn text(summary: &Summary<'_>, changes: &[Change], talk: Talk) -> io::Result<()>
         talk.note(format_args!("{out}: {federation} {revision} for {count} members, {status}"));
     }
     Ok(())
-}
-
-fn json(summary: &Summary<'_>) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer(&mut stdout, summary)?;
-    writeln!(stdout)
 }
 
 /// Compiles every member, and tells every problem of all of them.

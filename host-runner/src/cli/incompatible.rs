@@ -9,8 +9,13 @@ use fedcar_policy::federation::compatibility::RULES;
 pub(super) struct AllowArguments {
     /// Warn where a sidecar does not work in a member by this rule of compatibility, instead of stopping; may be repeated
     #[arg(long, value_name = "RULE", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.code)))]
+          value_parser = PossibleValuesParser::new(every_rule()))]
     allow_incompatible: Vec<String>,
+}
+
+/// The codes of all rules: for a command that tells the verdicts itself, or that does not hang on them.
+pub(super) fn every_rule() -> Vec<&'static str> {
+    RULES.iter().map(|rule| rule.code).collect()
 }
 
 impl AllowArguments {

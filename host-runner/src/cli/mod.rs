@@ -16,6 +16,7 @@ mod init;
 mod inject;
 mod inputs;
 mod install;
+mod json;
 mod lock_file;
 mod manifests;
 mod module;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::explain::Form;
 use super::inputs::{Input, open};
+use super::json;
 use super::lock_file::{self, Fate};
 use super::probe_images::{self, ImageArguments};
 use super::serve::ServeError;
@@ -153,7 +154,7 @@ fn images(arguments: &Arguments, loaded: &Loaded, talk: Talk) -> Result<Exit, Fa
     let report = probe_images::update(loaded, &mut lock, &arguments.registries, talk)?;
     let fate = lock_file::put(&arguments.documents, loaded.lock(), &lock, arguments.check)?;
     if arguments.output == Form::Json {
-        json(&report).map_err(Failure::stdout)?;
+        json::line(&report).map_err(Failure::stdout)?;
     }
     talk.note(format_args!("{}: {}", arguments.documents.join(LOCK_FILE).display(), fate.word()));
     Ok(report.exit().max(fate.exit()))
@@ -305,16 +306,10 @@ fn show(
         members: members.map(|member| MemberSummary::of(member, probed.map(|(_, outcomes)| outcomes))).collect(),
     };
     let written = match arguments.output {
-        Form::Json => json(&summary),
+        Form::Json => json::line(&summary),
         Form::Text => io::stdout().lock().write_all(table(&HEAD, summary.members.iter().map(row)).as_bytes()),
     };
     written.map_err(Failure::stdout)
-}
-
-fn json(result: &impl Serialize) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer(&mut stdout, result)?;
-    writeln!(stdout)
 }
 
 const HEAD: [&str; 7] = ["MEMBER", "TAKEN", "DAYS", "KUBERNETES", "KUBELETS", "ARCHITECTURES", "UNKNOWN"];

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fedcar_policy::federation::Lock;
-use fedcar_policy::federation::compatibility::{RULES, images};
+use fedcar_policy::federation::compatibility::images;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use super::incompatible::every_rule;
 use super::registry::{RegistryArguments, block_on};
 use super::talk::Talk;
 use crate::documents::Loaded;
@@ -92,8 +93,7 @@ pub(super) fn update(
 
 /// The references of all members. Whether a sidecar works in a member is not asked here.
 fn used(loaded: &Loaded) -> Result<BTreeSet<String>, Failure> {
-    let allowed: Vec<&str> = RULES.iter().map(|rule| rule.code).collect();
-    let of_members = loaded.each_member(&allowed, |_, compiled| Ok(images(compiled)));
+    let of_members = loaded.each_member(&every_rule(), |_, compiled| Ok(images(compiled)));
     Ok(of_members.map_err(Failure::Problems)?.into_iter().flatten().collect())
 }
 

@@ -65,8 +65,8 @@ fn parameter(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
     }
 
     #[test]
@@ -75,10 +75,10 @@ mod tests {
             ("Basic realm=\"x\"", Some(Challenge::Basic)),
             (
                 r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a:pull,push""#,
-                bearer("https://auth.example/token", Some("r.example")),
+                Some(bearer("https://auth.example/token", Some("r.example"))),
             ),
-            (r#"bearer scope="a=b, c", realm="https://a \"b\"""#, bearer("https://a \"b\"", None)),
-            ("Bearer realm=https://a/t, service=s", bearer("https://a/t", Some("s"))),
+            (r#"bearer scope="a=b, c", realm="https://a \"b\"""#, Some(bearer("https://a \"b\"", None))),
+            ("Bearer realm=https://a/t, service=s", Some(bearer("https://a/t", Some("s")))),
             ("Bearer service=\"s\"", None),
             ("Bearer realm=\"https://a", None),
             ("Negotiate", None),
@@ -92,7 +92,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(WWW_AUTHENTICATE, "Basic realm=\"x\"".parse().unwrap());
         headers.append(WWW_AUTHENTICATE, "Bearer realm=\"https://a/t\"".parse().unwrap());
-        assert_eq!(challenge(&headers), bearer("https://a/t", None));
+        assert_eq!(challenge(&headers), Some(bearer("https://a/t", None)));
         assert_eq!(challenge(&HeaderMap::new()), None);
     }
 }

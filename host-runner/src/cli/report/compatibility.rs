@@ -4,10 +4,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use fedcar_policy::federation::compatibility::{Finding, RULES, Verdict};
+use fedcar_policy::federation::compatibility::{Finding, Verdict};
 
 use super::super::exit::{Exit, Failure};
 use super::super::explain::Form;
+use super::super::incompatible::every_rule;
 use super::super::talk::Talk;
 use crate::documents;
 use crate::output::table;
@@ -43,9 +44,8 @@ const HEAD: [&str; 5] = ["MEMBER", "SIDECAR", "RULE", "VERDICT", "BECAUSE"];
 
 pub(super) fn run(arguments: &Arguments, talk: Talk) -> Result<Exit, Failure> {
     let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
-    // What does not work is the report here, and stops nothing.
-    let allowed: Vec<&str> = RULES.iter().map(|rule| rule.code).collect();
-    let found = loaded.each_member(&allowed, |_, compiled| Ok(compiled.findings.clone())).map_err(Failure::Problems)?;
+    let found =
+        loaded.each_member(&every_rule(), |_, compiled| Ok(compiled.findings.clone())).map_err(Failure::Problems)?;
     let wanted = |names: &[String], name: &String| names.is_empty() || names.contains(name);
     let findings: Vec<Finding> = found
         .into_iter()

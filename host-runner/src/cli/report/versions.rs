@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use fedcar_policy::federation::compatibility::{Alignment, Intent, RULES, align, intents};
+use fedcar_policy::federation::compatibility::{Alignment, Intent, align, intents};
 use serde_json::{Value, json};
 
 use super::super::exit::{Exit, Failure};
 use super::super::explain::Form;
+use super::super::incompatible::every_rule;
 use crate::documents;
 use crate::output::table;
 
@@ -34,8 +35,7 @@ const HEAD: [&str; 3] = ["SIDECAR", "VERSION", "MEMBERS"];
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let loaded = documents::load(&arguments.documents, documents::today()).map_err(Failure::Problems)?;
-    let allowed: Vec<&str> = RULES.iter().map(|rule| rule.code).collect();
-    let found = loaded.each_member(&allowed, |_, compiled| Ok(intents(&compiled.settings)));
+    let found = loaded.each_member(&every_rule(), |_, compiled| Ok(intents(&compiled.settings)));
     let names = loaded.federation().members().map(|member| member.name.as_str());
     let rows = align(names.zip(found.map_err(Failure::Problems)?));
     let text = match arguments.output {
