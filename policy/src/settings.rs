@@ -37,6 +37,7 @@ pub use self::rules::{ConflictRules, Rule};
 pub use self::selector::{NAMESPACE_NAME_LABEL, Selector};
 pub use self::sidecar::{Callers, Match, Mode, OnConflict, Origin, Rollout, Sidecar, Version, Versions};
 pub use self::sizing::{Combine, Share, Sizing};
+pub(crate) use self::variables::HANDLER as EVERY_VARIABLE;
 pub use self::variables::VERSION as VARIABLES;
 use crate::read::Problem;
 use crate::schema::Schema;

@@ -7,23 +7,7 @@ use serde_json::{Value, json};
 
 use crate::expression::Scope;
 use crate::expression::template::{Condition, Template};
-
-/// Every name that any expression of a sidecar may have.
-const NAMES: [&str; 13] = [
-    "cluster",
-    "federation",
-    "vars",
-    "sidecar",
-    "pod",
-    "workload",
-    "namespace",
-    "applications",
-    "handlers",
-    "let",
-    "overrides",
-    "container",
-    "handler",
-];
+use crate::settings::EVERY_VARIABLE;
 
 /// The values of such names.
 pub(super) struct Known<'s> {
@@ -77,16 +61,17 @@ impl<'s> Known<'s> {
 
     /// The value of a template that hangs on nothing else.
     pub(super) fn constant(&self, value: &Value) -> Option<Value> {
-        Template::compile(value, &NAMES, self).ok()?.constant().cloned()
+        Template::compile(value, &EVERY_VARIABLE, self).ok()?.constant().cloned()
     }
 
     /// Whether a condition is not certain to fail.
     pub(super) fn may_hold(&self, condition: &Value) -> bool {
-        Condition::compile(condition, &NAMES, self).map_or(true, |condition| condition.constant() != Some(false))
+        Condition::compile(condition, &EVERY_VARIABLE, self)
+            .map_or(true, |condition| condition.constant() != Some(false))
     }
 
     /// Whether a condition is certain to hold.
     pub(super) fn must_hold(&self, condition: &Value) -> bool {
-        Condition::compile(condition, &NAMES, self).is_ok_and(|condition| condition.constant() == Some(true))
+        Condition::compile(condition, &EVERY_VARIABLE, self).is_ok_and(|condition| condition.constant() == Some(true))
     }
 }

@@ -25,8 +25,8 @@ pub(super) const APPLICATION: [&str; 12] = {
     let [a, b, c, d, e, f, g, h, i, j, k] = VERSION;
     [a, b, c, d, e, f, g, h, i, j, k, "container"]
 };
-/// Below `applications[].handlers`.
-pub(super) const HANDLER: [&str; 13] = {
+/// Below `applications[].handlers`, which has every name that any expression of a sidecar may have.
+pub(crate) const HANDLER: [&str; 13] = {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = APPLICATION;
     [a, b, c, d, e, f, g, h, i, j, k, l, "handler"]
 };
