@@ -22,7 +22,7 @@ use fedcar_tests::workspace;
 use serde_json::{Value, json};
 
 const MEMBERS: [usize; 5] = [5, 50, 100, 200, 500];
-const SIDECARS: usize = 50;
+const SIDECARS: u64 = 50;
 const RUNS: usize = 3;
 
 fn main() {
@@ -74,8 +74,8 @@ fn write(folder: &Path, members: usize) {
         .map(|entry| entry.expect("an entry").path())
         .collect();
     kinds.sort();
-    for index in 0..SIDECARS {
-        let mut sidecar = read(&kinds[index % kinds.len()]);
+    for (index, kind) in (0..SIDECARS).zip(kinds.iter().cycle()) {
+        let mut sidecar = read(kind);
         sidecar["metadata"]["name"] = json!(format!("sidecar-{index}"));
         sidecar["spec"]["members"] = json!({});
         rename(&mut sidecar["spec"], index);
@@ -84,7 +84,7 @@ fn write(folder: &Path, members: usize) {
 }
 
 /// Gives containers names of their own, and their ports numbers of their own.
-fn rename(value: &mut Value, index: usize) {
+fn rename(value: &mut Value, index: u64) {
     match value {
         Value::Object(map) => {
             for (key, value) in map.iter_mut() {
@@ -95,7 +95,7 @@ fn rename(value: &mut Value, index: usize) {
                         }
                     }
                     "containerPort" => {
-                        *value = json!(10_000 + index * 100 + value.as_u64().unwrap_or(0) as usize % 100)
+                        *value = json!(10_000 + index * 100 + value.as_u64().unwrap_or(0) % 100);
                     }
                     _ => {}
                 }
