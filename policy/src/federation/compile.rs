@@ -87,10 +87,7 @@ impl Federation {
     ///
     /// As [`Federation::compile`].
     pub fn compile_for(&self, member: &Member, today: Date) -> Result<Compiled, Vec<SourceProblem>> {
-        let sidecars: Vec<&Sidecar> =
-            self.sidecars.iter().filter(|sidecar| member.selected_by(&sidecar.members)).collect();
-        let guardrails: Vec<&Guardrail> =
-            self.guardrails.iter().filter(|guardrail| member.selected_by(&guardrail.members)).collect();
+        let (sidecars, guardrails) = (self.sidecars_of(member), self.guardrails_of(member));
         let mut problems: Vec<SourceProblem> =
             sidecars.iter().filter_map(|sidecar| unmet_requirement(sidecar, member)).collect();
         problems.extend(guardrails.iter().flat_map(|guardrail| unmet_guardrail(guardrail, &sidecars, member)));

@@ -160,6 +160,16 @@ impl Federation {
         self.root.members.iter()
     }
 
+    /// The sidecars that a member gets, in the order of the documents.
+    fn sidecars_of(&self, member: &Member) -> Vec<&Sidecar> {
+        self.sidecars.iter().filter(|sidecar| member.selected_by(&sidecar.members)).collect()
+    }
+
+    /// The guardrails that are about a member, in the order of the documents.
+    fn guardrails_of(&self, member: &Member) -> Vec<&Guardrail> {
+        self.guardrails.iter().filter(|guardrail| member.selected_by(&guardrail.members)).collect()
+    }
+
     /// The guardrails, in the order of the documents.
     pub fn guardrails(&self) -> &[Guardrail] {
         &self.guardrails

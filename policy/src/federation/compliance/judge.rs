@@ -65,10 +65,7 @@ impl Federation {
     }
 
     fn subject<'f>(&'f self, member: &'f Member) -> Result<Subject<'f>, Vec<SourceProblem>> {
-        let sidecars: Vec<&Sidecar> =
-            self.sidecars.iter().filter(|sidecar| member.selected_by(&sidecar.members)).collect();
-        let guardrails: Vec<&Guardrail> =
-            self.guardrails.iter().filter(|guardrail| member.selected_by(&guardrail.members)).collect();
+        let (sidecars, guardrails) = (self.sidecars_of(member), self.guardrails_of(member));
         let unmet: Vec<SourceProblem> =
             sidecars.iter().filter_map(|sidecar| unmet_requirement(sidecar, member)).collect();
         if !unmet.is_empty() {

@@ -49,8 +49,7 @@ impl Federation {
     /// What these documents say for a member, whose settings were compiled from them; `sources` are what was read.
     pub fn describe(&self, sources: &[Source], cluster: &str, settings: &Value) -> Option<Described> {
         let member = self.members().find(|member| member.name == cluster)?;
-        let selected = self.guardrails.iter().filter(|guardrail| member.selected_by(&guardrail.members));
-        let guardrails = selected.filter_map(|guardrail| {
+        let guardrails = self.guardrails_of(member).into_iter().filter_map(|guardrail| {
             Some((guardrail.name.as_str(), sources.get(guardrail.document)?.value.get("spec")?))
         });
         // The revision names what the settings say, and says nothing itself.
